@@ -1,0 +1,17 @@
+/* The digest against the published vectors. */
+#include "test.h"
+
+#include "digest.h"
+
+static void test_vectors(void **state) {
+        char hex[DIGEST_HEX_SIZE];
+        digest_hex("", 0, hex);
+        assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        digest_hex("abc", 3, hex);
+        assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_vectors),
+};
+TEST_MAIN(tests)

@@ -1,0 +1,291 @@
+/* Values, text in and out, comparison and dispatch tables. */
+#include "test.h"
+
+#include <math.h>
+
+#include "json.h"
+
+static Json *parse(const char *text) {
+        Json *j = NULL;
+        assert_ok(json_parse(text, strlen(text), &j));
+        return j;
+}
+
+static void check_text(const char *text, const char *expected) {
+        _cleanup_json_ Json *j = parse(text);
+        _cleanup_free_ char *s = json_to_string(j, false);
+        assert_string_equal(s, expected);
+        assert_int_equal(json_size(j, SIZE_MAX), strlen(expected));
+}
+
+static void test_text(void **state) {
+        check_text(" { \"b\" : [ 1 , 2.50 , true , null ] , \"a\" : \"x\" } ", "{\"b\":[1,2.5,true,null],\"a\":\"x\"}");
+        check_text("[]", "[]");
+        check_text("{}", "{}");
+        check_text("null", "null");
+        check_text("false", "false");
+        check_text("\"a/b\\/\"", "\"a/b/\"");
+        check_text("\"\\u0001\\n\\\"\\\\\\u00e9\\ud83d\\ude00\\u0000\"", "\"\\u0001\\n\\\"\\\\\xc3\xa9\xf0\x9f\x98\x80\\u0000\"");
+        check_text("-9223372036854775808", "-9223372036854775808");
+        check_text("18446744073709551615", "18446744073709551615");
+        check_text("18446744073709551616", "1.8446744073709552e19");
+        check_text("-9223372036854775809", "-9.223372036854776e18");
+        check_text("[1.0,1e2,-0]", "[1,100,0]");
+}
+
+static void test_pretty(void **state) {
+        _cleanup_json_ Json *j = parse("{\"a\":[1,{}],\"b\":{\"c\":[]}}");
+        _cleanup_free_ char *s = json_to_string(j, true);
+        assert_string_equal(s, "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": {\n    \"c\": []\n  }\n}");
+}
+
+static void test_parse_refuses(void **state) {
+        static const char *const bad[] = {"",
+                                          " ",
+                                          "[1,]",
+                                          "{\"a\":1,}",
+                                          "{\"a\":1,\"a\":2}",
+                                          "{a:1}",
+                                          "'x'",
+                                          "01",
+                                          "1.",
+                                          ".5",
+                                          "+1",
+                                          "NaN",
+                                          "Infinity",
+                                          "nul",
+                                          "truex",
+                                          "[1 2]",
+                                          "1 2",
+                                          "\"\n\"",
+                                          "\"\t\"",
+                                          "\"\\x41\"",
+                                          "\"\\ud800\"",
+                                          "\"\\udc00\"",
+                                          "\"\\ud800\\u0041\"",
+                                          "\"\\u12\"",
+                                          "1e999",
+                                          "1e",
+                                          "-",
+                                          "[",
+                                          "{\"a\"}",
+                                          "{\"a\":}",
+                                          "// c\n1",
+                                          "\"\xff\"",
+                                          "{\"\\u0000\":1}",
+                                          "\"abc",
+                                          "[1}",
+                                          ("\xef\xbb\xbf"
+                                           "1")};
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                Json *j = NULL;
+                if (json_parse(bad[i], strlen(bad[i]), &j) != -EINVAL || j)
+                        fail_msg("taken: %s", bad[i]);
+        }
+        Json *j = NULL;
+        assert_int_equal(json_parse("1\0", 2, &j), -EINVAL);
+}
+
+static void test_parse_depth_cap(void **state) {
+        char text[131];
+        Json *j = NULL;
+        memset(text, '[', 65);
+        memset(text + 65, ']', 65);
+        assert_int_equal(json_parse(text, 130, &j), -EINVAL);
+        assert_ok(json_parse(text + 1, 128, &j));
+        json_unref(j);
+}
+
+static void test_values(void **state) {
+        _cleanup_json_ Json *j = parse("{\"i\":-5,\"d\":2.75,\"s\":\"a\\u0000b\",\"t\":true,\"n\":null,\"l\":[1,2],\"o\":{\"k\":1}}");
+        assert_int_equal(json_type(j), JSON_OBJECT);
+        assert_int_equal(json_type(NULL), JSON_NULL);
+        assert_int_equal(json_int(json_get(j, "i")), -5);
+        assert_int_equal(json_int(json_get(j, "d")), 2);
+        assert_true(json_double(json_get(j, "i")) == -5 && json_double(json_get(j, "d")) == 2.75);
+        assert_int_equal(json_int(json_get(j, "s")), 0);
+        assert_true(json_double(json_get(j, "t")) == 0);
+        assert_int_equal(json_string_length(json_get(j, "s")), 3);
+        assert_memory_equal(json_string(json_get(j, "s")), "a\0b", 4);
+        assert_null(json_string(json_get(j, "i")));
+        assert_true(json_bool(json_get(j, "t")));
+        assert_false(json_bool(json_get(j, "i")));
+        assert_true(json_has(j, "n") && !json_get(j, "n"));
+        assert_false(json_has(j, "x"));
+        assert_int_equal(json_length(json_get(j, "l")), 2);
+        assert_int_equal(json_length(j), 7);
+        assert_int_equal(json_length(json_get(j, "s")), 0);
+        assert_int_equal(json_int(json_at(json_get(j, "l"), 1)), 2);
+        assert_null(json_at(json_get(j, "l"), 2));
+        assert_null(json_at(j, 0));
+        assert_null(json_get(json_get(j, "l"), "k"));
+        json_del(j, "i");
+        assert_false(json_has(j, "i"));
+}
+
+static void test_numbers(void **state) {
+        static const struct {
+                double d;
+                int64_t i;
+        } table[] = {{1e300, INT64_MAX}, {-1e300, INT64_MIN},  {9.9, 9}, {-9.9, -9}, {9223372036854775808.0, INT64_MAX},
+                     {NAN, 0},           {INFINITY, INT64_MAX}};
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_json_ Json *j = json_new_double(table[i].d);
+                assert_true(json_int(j) == table[i].i);
+        }
+        _cleanup_json_ Json *big = json_new_uint(UINT64_MAX), *nan = json_new_double(NAN);
+        _cleanup_free_ char *s = json_to_string(big, false), *n = json_to_string(nan, false);
+        assert_string_equal(s, "18446744073709551615");
+        assert_string_equal(n, "null");
+        assert_true(json_int(big) == INT64_MAX);
+        assert_true(json_double(big) == 0x1p64);
+}
+
+static void test_build(void **state) {
+        _cleanup_json_ Json *o = json_new_object();
+        Json *l = json_new_array();
+        assert_ok(json_append(l, json_new_int(1)));
+        assert_ok(json_append(l, NULL));
+        assert_ok(json_set(o, "l", l));
+        assert_ok(json_set_string(o, "s", "x"));
+        assert_ok(json_set_string(o, "n", NULL));
+        assert_ok(json_set_int(o, "i", INT64_MIN));
+        assert_ok(json_set_uint(o, "u", UINT64_MAX));
+        assert_ok(json_set_bool(o, "b", true));
+        assert_ok(json_set_string(o, "s", "again"));    /* replaces, in its place */
+        _cleanup_free_ char *s = json_to_string(o, false);
+        assert_string_equal(s,
+                            "{\"l\":[1,null],\"s\":\"again\",\"n\":null,\"i\":-9223372036854775808,\"u\":18446744073709551615,\"b\":true}");
+        assert_ok(json_set(o, "ref", json_ref(l)));
+        assert_ptr_equal(json_get(o, "ref"), json_get(o, "l"));
+        assert_int_equal(json_set(o, "self", json_ref(o)), -ENOMEM);    /* json-c refuses; the reference is gone nevertheless */
+}
+
+static void test_iterate(void **state) {
+        _cleanup_json_ Json *j = parse("{\"c\":1,\"a\":null,\"b\":3}");
+        char order[4] = {};
+        size_t n = 0;
+        JSON_OBJECT_FOREACH(j, k, v) {
+                order[n++] = k[0];
+                assert_int_equal(json_type(v), n == 2 ? JSON_NULL : JSON_INT);
+        }
+        assert_string_equal(order, "cab");
+        JSON_OBJECT_FOREACH(NULL, k2, v2)
+                fail_msg("%s %p", k2, (void *) v2);
+}
+
+static void check_equal(const char *a, const char *b, bool equal) {
+        _cleanup_json_ Json *x = parse(a), *y = parse(b);
+        assert_int_equal(json_equal(x, y), equal);
+        assert_int_equal(json_equal(y, x), equal);
+}
+
+static void test_equal(void **state) {
+        check_equal("1", "1.0", true);
+        check_equal("1", "2", false);
+        check_equal("18446744073709551615", "9223372036854775807", false);
+        check_equal("1", "\"1\"", false);
+        check_equal("1", "true", false);
+        check_equal("null", "null", true);
+        check_equal("null", "false", false);
+        check_equal("{\"a\":1,\"b\":[2]}", "{\"b\":[2.0],\"a\":1}", true);
+        check_equal("{\"a\":null}", "{\"b\":null}", false);
+        check_equal("{\"a\":1}", "{\"a\":1,\"b\":1}", false);
+        check_equal("[1,2]", "[2,1]", false);
+        check_equal("[1]", "[1,1]", false);
+        check_equal("\"a\\u0000b\"", "\"a\\u0000c\"", false);
+        check_equal("true", "false", false);
+}
+
+static void test_copy(void **state) {
+        _cleanup_json_ Json *j = parse("{\"a\":[1,2.5,\"x\\u0000y\",null,18446744073709551615]}"), *copy = json_copy(j);
+        assert_true(json_equal(j, copy));
+        assert_ok(json_append(json_get(copy, "a"), NULL));
+        assert_int_equal(json_length(json_get(j, "a")), 5);
+        assert_null(json_copy(NULL));
+}
+
+static void test_size_stops(void **state) {
+        _cleanup_json_ Json *l = json_new_array();
+        for (unsigned i = 0; i < 1000; i++)
+                assert_ok(json_append(l, json_new_string("0123456789")));
+        assert_int_equal(json_size(l, SIZE_MAX), 13001);
+        assert_int_equal(json_size(l, 13001), 13001);
+        size_t n = json_size(l, 100);
+        assert_true(n > 100 && n < 130);
+}
+
+typedef struct Target {
+        char *s;
+        bool b;
+        int64_t i;
+        uint64_t u;
+        Json *j;
+} Target;
+
+static const JsonDispatch dispatch_table[] = {
+        {"s", JSON_FIELD_STRING, offsetof(Target, s)},
+        {"b", JSON_FIELD_BOOL, offsetof(Target, b)},
+        {"i", JSON_FIELD_INT, offsetof(Target, i)},
+        {"u", JSON_FIELD_UINT, offsetof(Target, u)},
+        {"j", JSON_FIELD_JSON, offsetof(Target, j)},
+};
+
+static int dispatch(const char *text, bool strict, Target *t, char bad[static 16]) {
+        _cleanup_json_ Json *j = parse(text);
+        const char *name = NULL;
+        int r = json_dispatch(j, dispatch_table, ELEMENTSOF(dispatch_table), strict, t, &name);
+        strcpy(bad, strempty(name));
+        return r;
+}
+
+static void test_dispatch(void **state) {
+        Target t = {.s = strdup("old")};
+        char bad[16];
+        assert_ok(dispatch("{\"s\":\"x\",\"b\":true,\"i\":-1,\"u\":18446744073709551615,\"j\":[1]}", true, &t, bad));
+        assert_string_equal(t.s, "x");
+        assert_true(t.b && t.i == -1 && t.u == UINT64_MAX);
+        assert_int_equal(json_length(t.j), 1);
+        assert_ok(dispatch("{\"s\":null,\"j\":null,\"more\":1}", false, &t, bad));
+        assert_null(t.s);
+        assert_null(t.j);
+}
+
+static void test_dispatch_refuses(void **state) {
+        static const struct {
+                const char *text, *bad;
+        } table[] = {
+                {"{\"b\":true,\"more\":1}", "more"},
+                {"{\"s\":1}", "s"},
+                {"{\"s\":\"a\\u0000\"}", "s"},
+                {"{\"b\":1}", "b"},
+                {"{\"b\":null}", "b"},
+                {"{\"i\":1.5}", "i"},
+                {"{\"i\":18446744073709551615}", "i"},
+                {"{\"u\":-1}", "u"},
+                {"[]", ""},
+        };
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Target t = {};
+                char bad[16];
+                assert_int_equal(dispatch(table[i].text, true, &t, bad), -EINVAL);
+                assert_string_equal(bad, table[i].bad);
+        }
+}
+
+static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_pretty),
+        cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_parse_depth_cap),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_iterate),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_size_stops),
+        cmocka_unit_test(test_dispatch),
+        cmocka_unit_test(test_dispatch_refuses),
+};
+TEST_MAIN(tests)
