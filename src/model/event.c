@@ -1,0 +1,314 @@
+/* Events and their stored form. One table says which members a type's `data` has; everything that only one type has (inputs, a request, an answer, the
+ * identity of a process) travels in Event.data and is stored beside them. The stored form is what people see in the history, so members have the names of
+ * the contract and are left out where they say nothing. */
+#include "event.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "fd-util.h"
+
+enum {
+        F_CAUSE = 1 << 0,
+        F_RUN_STATE = 1 << 1,
+        F_PHASE_STATE = 1 << 2,
+        F_ACTIVITY_STATE = 1 << 3,
+        F_ATTEMPT_STATE = 1 << 4,
+        F_STEP_STATE = 1 << 5,
+        F_ERROR = 1 << 6,
+        F_OUTPUTS = 1 << 7,
+        F_EXIT = 1 << 8,
+        F_UNTIL = 1 << 9,
+        F_INTERRUPTED = 1 << 10,
+        F_REASON = 1 << 11,
+};
+
+static const struct {
+        const char *name;
+        unsigned fields;
+} types[_EVENT_TYPE_MAX] = {
+        [EVENT_RUN_CREATED] = { "run-created", 0 },
+        [EVENT_RUN_STARTED] = { "run-started", 0 },
+        [EVENT_RUN_STATE] = { "run-state", F_RUN_STATE },
+        [EVENT_RUN_CANCEL] = { "run-cancel", F_REASON },
+        [EVENT_RUN_TIMED_OUT] = { "run-timed-out", 0 },
+        [EVENT_RUN_GAVE_UP] = { "run-gave-up", F_REASON },
+        [EVENT_RUN_FINISHED] = { "run-finished", F_RUN_STATE | F_REASON },
+        [EVENT_PHASE_STARTED] = { "phase-started", 0 },
+        [EVENT_PHASE_FINISHED] = { "phase-finished", F_PHASE_STATE | F_REASON },
+        [EVENT_ATTEMPT_STARTED] = { "attempt-started", F_CAUSE },
+        [EVENT_ATTEMPT_TIMED_OUT] = { "attempt-timed-out", F_ERROR },
+        [EVENT_ATTEMPT_FINISHED] = { "attempt-finished", F_ATTEMPT_STATE | F_ERROR },
+        [EVENT_HOOK_TIMED_OUT] = { "hook-timed-out", 0 },
+        [EVENT_STEP_STARTED] = { "step-started", 0 },
+        [EVENT_STEP_TIMED_OUT] = { "step-timed-out", 0 },
+        [EVENT_STEP_FINISHED] = { "step-finished", F_STEP_STATE | F_ERROR | F_OUTPUTS | F_EXIT | F_INTERRUPTED },
+        [EVENT_REQUEST_OPENED] = { "request-opened", F_UNTIL },
+        [EVENT_REQUEST_ANSWERED] = { "request-answered", F_REASON },
+        [EVENT_ACTIVITY_BACKOFF] = { "activity-backoff", F_UNTIL },
+        [EVENT_ACTIVITY_FINISHED] = { "activity-finished", F_ACTIVITY_STATE | F_REASON | F_ERROR },
+};
+
+const char *event_type_to_string(EventType t) {
+        return (size_t) t < ELEMENTSOF(types) ? types[t].name : NULL;
+}
+
+EventType event_type_from_string(const char *s) {
+        for (size_t i = 0; s && i < ELEMENTSOF(types); i++)
+                if (streq(types[i].name, s))
+                        return (EventType) i;
+        return _EVENT_TYPE_INVALID;
+}
+
+Event *event_new(EventType type, const Stamp *at, uint32_t uid, const char *user) {
+        _cleanup_(event_freep) Event *e = calloc(1, sizeof *e);
+
+        if (!e)
+                return NULL;
+        *e = (Event) { .type = type, .at = *at, .uid = uid, .phase = -1, .activity = -1, .step = -1, .exit_code = -1, .started = true };
+        if (user && !(e->user = strdup(user)))
+                return NULL;
+        return TAKE_PTR(e);
+}
+
+Event *event_free(Event *e) {
+        if (!e)
+                return NULL;
+        free(e->user);
+        free(e->reason);
+        json_unref(e->error);
+        json_unref(e->outputs);
+        json_unref(e->data);
+        free(e);
+        return NULL;
+}
+
+static const char *state_name(const Event *e, unsigned f) {
+        return f & F_RUN_STATE        ? run_state_to_string(e->run_state)
+                : f & F_PHASE_STATE    ? phase_state_to_string(e->phase_state)
+                : f & F_ACTIVITY_STATE ? activity_state_to_string(e->activity_state)
+                : f & F_ATTEMPT_STATE  ? attempt_state_to_string(e->attempt_state)
+                : f & F_STEP_STATE     ? step_state_to_string(e->step_state)
+                                       : NULL;
+}
+
+static int encode_fields(const Event *e, unsigned f, Json *j) {
+        const char *state = state_name(e, f);
+        int r = 0;
+
+        if (state)
+                r = json_set_string(j, "state", state);
+        if (r >= 0 && f & F_CAUSE)
+                r = json_set_string(j, "cause", cause_to_string(e->cause));
+        if (r >= 0 && f & F_REASON && e->reason)
+                r = json_set_string(j, "reason", e->reason);
+        if (r >= 0 && f & F_EXIT && e->exit_code >= 0)
+                r = json_set_int(j, "exitCode", e->exit_code);
+        if (r >= 0 && f & F_EXIT && !e->started)
+                r = json_set_bool(j, "started", false);
+        if (r >= 0 && f & F_EXIT && e->log_end > 0)
+                r = json_set_uint(j, "logEnd", e->log_end);
+        if (r >= 0 && f & F_ERROR && e->error)
+                r = json_set(j, "error", json_ref(e->error));
+        if (r >= 0 && f & F_OUTPUTS && e->outputs)
+                r = json_set(j, "outputs", json_ref(e->outputs));
+        if (r >= 0 && f & F_UNTIL && e->until > 0)
+                r = json_set_uint(j, "until", e->until);
+        if (r >= 0 && f & F_UNTIL && e->span > 0)
+                r = json_set_uint(j, "span", e->span);
+        if (r >= 0 && f & F_INTERRUPTED && e->interrupted)
+                r = json_set_bool(j, "interrupted", true);
+        if (r >= 0 && f & F_INTERRUPTED && e->clean)
+                r = json_set_bool(j, "clean", true);
+        return r;
+}
+
+int event_encode(const Event *e, char **ret) {
+        _cleanup_json_ Json *j = json_new_object();
+        int r;
+
+        if (!j)
+                return -ENOMEM;
+        r = encode_fields(e, types[e->type].fields, j);
+        if (r < 0)
+                return r;
+        JSON_OBJECT_FOREACH(e->data, key, value)
+                if ((r = json_set(j, key, json_ref(value))) < 0)
+                        return r;
+        if (json_length(j) == 0) {
+                *ret = NULL;
+                return 0;
+        }
+        *ret = json_to_string(j, false);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* A member that the type has is taken out of the object; what stays is Event.data. */
+static Json *take_member(Json *j, const char *key) {
+        Json *v = json_ref(json_get(j, key));
+
+        json_del(j, key);
+        return v;
+}
+
+static int take_name(Json *j, const char *key, int (*from_string)(const char *s)) {
+        _cleanup_json_ Json *v = take_member(j, key);
+        return v ? from_string(json_string(v)) : -EINVAL;
+}
+
+static int decode_run_state(const char *s) { return run_state_from_string(s); }
+static int decode_phase_state(const char *s) { return phase_state_from_string(s); }
+static int decode_activity_state(const char *s) { return activity_state_from_string(s); }
+static int decode_attempt_state(const char *s) { return attempt_state_from_string(s); }
+static int decode_step_state(const char *s) { return step_state_from_string(s); }
+static int decode_cause(const char *s) { return cause_from_string(s); }
+
+static int decode_states(Event *e, unsigned f, Json *j) {
+        static const struct {
+                unsigned field;
+                const char *key;
+                int (*from_string)(const char *s);
+                size_t offset;
+        } names[] = {
+                { F_RUN_STATE, "state", decode_run_state, offsetof(Event, run_state) },
+                { F_PHASE_STATE, "state", decode_phase_state, offsetof(Event, phase_state) },
+                { F_ACTIVITY_STATE, "state", decode_activity_state, offsetof(Event, activity_state) },
+                { F_ATTEMPT_STATE, "state", decode_attempt_state, offsetof(Event, attempt_state) },
+                { F_STEP_STATE, "state", decode_step_state, offsetof(Event, step_state) },
+                { F_CAUSE, "cause", decode_cause, offsetof(Event, cause) },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                if (!(f & names[i].field))
+                        continue;
+                int v = take_name(j, names[i].key, names[i].from_string);
+                if (v < 0)
+                        return -EBADMSG;
+                memcpy((uint8_t *) e + names[i].offset, &v, sizeof v);
+        }
+        return 0;
+}
+
+static bool take_bool(Json *j, const char *key, bool otherwise) {
+        _cleanup_json_ Json *v = take_member(j, key);
+        return v ? json_bool(v) : otherwise;
+}
+
+static uint64_t take_uint(Json *j, const char *key) {
+        _cleanup_json_ Json *v = take_member(j, key);
+        int64_t i = json_int(v);
+        return i > 0 ? (uint64_t) i : 0;
+}
+
+static int decode_fields(Event *e, unsigned f, Json *j) {
+        int r = decode_states(e, f, j);
+
+        if (r < 0)
+                return r;
+        if (f & F_REASON) {
+                _cleanup_json_ Json *v = take_member(j, "reason");
+                if (v && !(e->reason = strdup(strempty(json_string(v)))))
+                        return -ENOMEM;
+        }
+        if (f & F_EXIT) {
+                _cleanup_json_ Json *v = take_member(j, "exitCode");
+                e->exit_code = v ? (int) json_int(v) : -1;
+                e->started = take_bool(j, "started", true);
+                e->log_end = take_uint(j, "logEnd");
+        }
+        if (f & F_ERROR)
+                e->error = take_member(j, "error");
+        if (f & F_OUTPUTS)
+                e->outputs = take_member(j, "outputs");
+        if (f & F_UNTIL) {
+                e->until = take_uint(j, "until");
+                e->span = take_uint(j, "span");
+        }
+        if (f & F_INTERRUPTED) {
+                e->interrupted = take_bool(j, "interrupted", false);
+                e->clean = take_bool(j, "clean", false);
+        }
+        return 0;
+}
+
+/* The names of the row become places in the definition; a name that isn't there is a damaged or foreign row. */
+static int decode_place(Event *e, const EventText *row, const Runbook *runbook) {
+        if (!isempty(row->subject) && startswith(row->type, "phase-")) {
+                const PhaseDef *p = runbook_phase(runbook, row->subject);
+                if (!p)
+                        return -EBADMSG;
+                e->phase = (int) p->index;
+        } else if (!isempty(row->subject)) {
+                const ActivityDef *a = runbook_activity(runbook, row->subject);
+                if (!a)
+                        return -EBADMSG;
+                e->activity = (int) a->index;
+                if (!isempty(row->step)) {
+                        e->step = activity_def_find_step(a, row->step);
+                        if (e->step < 0)
+                                return -EBADMSG;
+                }
+        }
+        e->attempt = row->attempt;
+        return 0;
+}
+
+int event_decode(const EventText *row, const Runbook *runbook, Event **ret) {
+        _cleanup_(event_freep) Event *e = NULL;
+        _cleanup_json_ Json *j = NULL;
+        EventType type = event_type_from_string(row->type);
+        int r;
+
+        if (type < 0)
+                return -EBADMSG;
+        e = event_new(type, &row->at, row->uid, row->user);
+        if (!e)
+                return -ENOMEM;
+        e->seq = row->seq;
+        r = decode_place(e, row, runbook);
+        if (r < 0)
+                return r;
+        if (!isempty(row->data)) {
+                r = json_parse(row->data, strlen(row->data), &j);
+                if (r < 0 || json_type(j) != JSON_OBJECT)
+                        return r == -ENOMEM ? r : -EBADMSG;
+        } else if (!(j = json_new_object()))
+                return -ENOMEM;
+        r = decode_fields(e, types[type].fields, j);
+        if (r < 0)
+                return r;
+        if (json_length(j) > 0)
+                e->data = TAKE_PTR(j);
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
+const char *event_subject(const Event *e, const Runbook *runbook) {
+        return e->activity >= 0 ? runbook->activities[e->activity].name : e->phase >= 0 ? runbook->phases[e->phase].name : NULL;
+}
+
+const char *event_step_id(const Event *e, const Runbook *runbook) {
+        return e->activity >= 0 && e->step >= 0 ? runbook->activities[e->activity].steps[e->step].id : NULL;
+}
+
+Json *error_new(const char *code, usec_t timestamp, const char *fmt, ...) {
+        _cleanup_json_ Json *j = json_new_object();
+        _cleanup_free_ char *message = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vasprintf(&message, fmt, ap);
+        va_end(ap);
+        if (n < 0) {
+                message = NULL;
+                return NULL;
+        }
+        if (!j || json_set_string(j, "message", message) < 0 || json_set_string(j, "code", code) < 0 || json_set_uint(j, "timestamp", timestamp) < 0)
+                return NULL;
+        return TAKE_PTR(j);
+}
+
+const char *error_code(const Json *error) {
+        return strempty(json_string(json_get(error, "code")));
+}

@@ -1,0 +1,334 @@
+/* Values for inputs and for the fields of requests: what is right, said so that a person can put it right. Nothing here knows where a value
+ * came from; a value of a secret input is never repeated in a message.
+ *
+ * Numbers: an integral double is as good as an integer for `integer` and is kept as one; anything finite will do for `number`. Strings can't
+ * hold a NUL, because sooner or later they become arguments and environment variables. */
+#include "inputs.h"
+
+#include <math.h>
+
+#include "fd-util.h"
+#include "i18n.h"
+#include "input-pattern.h"
+#include "name-table.h"
+#include "number.h"
+#include "strbuf.h"
+#include "utf8.h"
+
+#define SHOWN_MAX 64u                                   /* bytes of a value in a message */
+
+static const char *const input_type_names[] = {
+        [INPUT_STRING] = "string", [INPUT_NUMBER] = "number", [INPUT_INTEGER] = "integer", [INPUT_BOOLEAN] = "boolean",
+        [INPUT_CHOICE] = "choice", [INPUT_LIST] = "list", [INPUT_OBJECT] = "object",
+};
+
+DEFINE_NAME_TABLE(InputType, input_type, input_type_names);
+
+void input_spec_done(InputSpec *s) {
+        free(s->name);
+        free(s->description);
+        json_unref(s->default_value);
+        free(s->pattern_text);
+        for (char **o = s->options; o && *o; o++)
+                free(*o);
+        free(s->options);
+        *s = (InputSpec) {};
+}
+
+/* "input "x": <what is wrong>"; takes the detail, which may be NULL for out of memory. */
+static int wrong(const InputSpec *s, char *takes, char **ret_error) {
+        _cleanup_free_ char *detail = takes;
+
+        if (!detail)
+                return -ENOMEM;
+        if (ret_error) {
+                char *text = xasprintf(_("input \"%s\" %s"), s->name, detail);
+                if (!text)
+                        return -ENOMEM;
+                *ret_error = text;
+        }
+        return -EINVAL;
+}
+
+/* The value as it may stand in a message: short, and not at all where it is secret. */
+static char *shown(const InputSpec *s, const Json *value) {
+        _cleanup_free_ char *text = NULL, *cut = NULL;
+
+        if (s->secret)
+                return strdup("***");
+        text = json_to_string(value, false);
+        if (!text || strlen(text) <= SHOWN_MAX)
+                return TAKE_PTR(text);
+        cut = utf8_make_valid(text, strlen(text), SHOWN_MAX);
+        return cut ? xasprintf("%s…", cut) : NULL;
+}
+
+static int wrong_type(const InputSpec *s, const Json *value, const char *expected, char **ret_error) {
+        _cleanup_free_ char *v = shown(s, value);
+
+        return v ? wrong(s, xasprintf(_("must be %s, not %s"), expected, v), ret_error) : -ENOMEM;
+}
+
+static int check_bounds(const InputSpec *s, double v, const char *what, char **ret_error) {
+        char low[NUMBER_BUFFER_SIZE], high[NUMBER_BUFFER_SIZE], has[NUMBER_BUFFER_SIZE];
+
+        if ((!s->has_minimum || v >= s->minimum) && (!s->has_maximum || v <= s->maximum))
+                return 0;
+        number_format_double(s->minimum, low);
+        number_format_double(s->maximum, high);
+        number_format_double(v, has);
+        if (s->secret)
+                strcpy(has, "***");
+        if (!s->has_maximum)
+                return wrong(s, xasprintf(_("must have %s of at least %s, not %s"), what, low, has), ret_error);
+        if (!s->has_minimum)
+                return wrong(s, xasprintf(_("must have %s of at most %s, not %s"), what, high, has), ret_error);
+        return wrong(s, xasprintf(_("must have %s from %s to %s, not %s"), what, low, high, has), ret_error);
+}
+
+static size_t count_characters(const char *t) {
+        size_t n = 0;
+
+        for (; *t; t++)
+                n += ((unsigned char) *t & 0xc0) != 0x80;
+        return n;
+}
+
+static int check_pattern(const InputSpec *s, const Json *value, char **ret_error) {
+        _cleanup_free_ char *v = NULL;
+        int k;
+
+        if (json_string_length(value) > INPUT_PATTERN_TEXT_MAX)
+                return wrong(s, xasprintf(_("has a pattern, and is longer than the %u bytes that can be matched"), INPUT_PATTERN_TEXT_MAX), ret_error);
+        k = input_pattern_match(s->pattern_text, json_string(value), NULL);
+        if (k != 0)
+                return MIN(k, 0);
+        v = shown(s, value);
+        return v ? wrong(s, xasprintf(_("must match the pattern %s, and %s does not"), s->pattern_text, v), ret_error) : -ENOMEM;
+}
+
+static int check_string(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        const char *t = json_string(value);
+        int k;
+
+        if (json_type(value) != JSON_STRING)
+                return wrong_type(s, value, _("text"), ret_error);
+        if (strlen(t) != json_string_length(value) || !utf8_is_valid(t, strlen(t)))
+                return wrong(s, strdup(_("must be UTF-8 text without NUL characters")), ret_error);
+        k = check_bounds(s, (double) count_characters(t), _("a length"), ret_error);
+        if (k < 0)
+                return k;
+        k = s->pattern_text ? check_pattern(s, value, ret_error) : 0;
+        if (k < 0)
+                return k;
+        *ret = json_ref(value);
+        return 0;
+}
+
+static int check_number(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        JsonType t = json_type(value);
+        int k;
+
+        if ((t != JSON_INT && t != JSON_DOUBLE) || !isfinite(json_double(value)))
+                return wrong_type(s, value, _("a number"), ret_error);
+        k = check_bounds(s, json_double(value), _("a value"), ret_error);
+        if (k < 0)
+                return k;
+        *ret = json_ref(value);
+        return 0;
+}
+
+/* 2^63 as a double is the first that does not fit; every integral double below it does. */
+static bool is_integral(double d) {
+        return isfinite(d) && d == trunc(d) && d >= -0x1p63 && d < 0x1p63;
+}
+
+static int check_integer(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        bool whole = json_type(value) == JSON_DOUBLE && is_integral(json_double(value));
+        int k;
+
+        if (json_type(value) != JSON_INT && !whole)
+                return wrong_type(s, value, _("a whole number"), ret_error);
+        k = check_bounds(s, json_double(value), _("a value"), ret_error);
+        if (k < 0)
+                return k;
+        *ret = whole ? json_new_int((int64_t) json_double(value)) : json_ref(value);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int check_boolean(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        if (json_type(value) != JSON_BOOL)
+                return wrong_type(s, value, _("true or false"), ret_error);
+        *ret = json_ref(value);
+        return 0;
+}
+
+static char *list_options(const InputSpec *s) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        for (char **o = s->options; o && *o; o++) {
+                strbuf_append(&b, o == s->options ? "" : ", ");
+                strbuf_append(&b, *o);
+        }
+        return strbuf_take(&b);
+}
+
+static int check_choice(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        _cleanup_free_ char *all = NULL, *v = NULL;
+        const char *t = json_string(value);
+
+        for (char **o = s->options; t && o && *o; o++)
+                if (streq(*o, t) && strlen(t) == json_string_length(value)) {
+                        *ret = json_ref(value);
+                        return 0;
+                }
+        all = list_options(s);
+        v = shown(s, value);
+        return all && v ? wrong(s, xasprintf(_("must be one of %s, not %s"), all, v), ret_error) : -ENOMEM;
+}
+
+static int check_list(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        int k;
+
+        if (json_type(value) != JSON_ARRAY)
+                return wrong_type(s, value, _("a list"), ret_error);
+        k = check_bounds(s, (double) json_length(value), _("a length"), ret_error);
+        if (k < 0)
+                return k;
+        *ret = json_ref(value);
+        return 0;
+}
+
+static int check_object(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        if (json_type(value) != JSON_OBJECT)
+                return wrong_type(s, value, _("an object"), ret_error);
+        *ret = json_ref(value);
+        return 0;
+}
+
+static int (*const checks[_INPUT_TYPE_MAX])(const InputSpec *, Json *, Json **, char **) = {
+        [INPUT_STRING] = check_string, [INPUT_NUMBER] = check_number, [INPUT_INTEGER] = check_integer, [INPUT_BOOLEAN] = check_boolean,
+        [INPUT_CHOICE] = check_choice, [INPUT_LIST] = check_list, [INPUT_OBJECT] = check_object,
+};
+
+int input_check(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
+        _cleanup_json_ Json *kept = NULL;
+        int k;
+
+        k = checks[s->type](s, value, &kept, ret_error);
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(kept);
+        return 0;
+}
+
+int input_from_text(const InputSpec *s, const char *text, Json **ret, char **ret_error) {
+        _cleanup_json_ Json *value = NULL;
+        int k;
+
+        if (s->type == INPUT_STRING || s->type == INPUT_CHOICE) {
+                value = json_new_string(text);
+                if (!value)
+                        return -ENOMEM;
+        } else {
+                k = json_parse(text, strlen(text), &value);
+                if (k == -ENOMEM)
+                        return k;
+                if (k < 0)
+                        return wrong(s, xasprintf(_("must be of type %s, written as JSON"), input_type_names[s->type]), ret_error);
+        }
+        return input_check(s, value, ret, ret_error);
+}
+
+static const InputSpec *find_spec(const InputSpec *specs, size_t n, const char *name) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(specs[i].name, name))
+                        return specs + i;
+        return NULL;
+}
+
+static int unknown_input(const InputSpec *specs, size_t n, const char *name, char **ret_error) {
+        _cleanup_free_ const char **names = calloc(n + 1, sizeof(char *));
+        const char *nearest;
+        char *text;
+
+        if (!names)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                names[i] = specs[i].name;
+        nearest = nearest_name(name, names);
+        text = nearest ? xasprintf(_("there is no input \"%s\"; did you mean \"%s\"?"), name, nearest) :
+                         xasprintf(_("there is no input \"%s\""), name);
+        if (!text)
+                return -ENOMEM;
+        if (ret_error)
+                *ret_error = text;
+        else
+                free(text);
+        return -EINVAL;
+}
+
+static int refuse_unknown(const InputSpec *specs, size_t n, const Json *given, char **ret_error) {
+        JSON_OBJECT_FOREACH(given, name, value) {
+                if (!find_spec(specs, n, name))
+                        return unknown_input(specs, n, name, ret_error);
+        }
+        return 0;
+}
+
+static int take_value(const InputSpec *s, const Json *given, Json *values, char **ret_error) {
+        _cleanup_json_ Json *v = NULL;
+        int k;
+
+        if (json_has(given, s->name)) {
+                k = input_check(s, json_get(given, s->name), &v, ret_error);
+                if (k < 0)
+                        return k;
+        } else if (s->has_default)
+                v = json_ref(s->default_value);
+        else
+                return 0;
+        k = json_set(values, s->name, TAKE_PTR(v));
+        return k < 0 ? k : 1;
+}
+
+/* Memory for the worst case: the list is short, and there is one place that can fail. */
+static int collect_missing(const InputSpec *specs, size_t n, const Json *values, char ***ret) {
+        char **l = calloc(n + 1, sizeof(char *));
+        size_t k = 0;
+
+        if (!l)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                if (specs[i].required && !json_has(values, specs[i].name) && !(l[k++] = strdup(specs[i].name))) {
+                        for (size_t j = 0; j < k; j++)
+                                free(l[j]);
+                        free(l);
+                        return -ENOMEM;
+                }
+        *ret = l;
+        return 0;
+}
+
+int inputs_check(const InputSpec *specs, size_t n, const Json *given, Json **ret, char ***ret_missing, char **ret_error) {
+        _cleanup_json_ Json *values = json_new_object();
+        int k;
+
+        if (!values)
+                return -ENOMEM;
+        k = refuse_unknown(specs, n, given, ret_error);
+        for (size_t i = 0; i < n && k >= 0; i++)
+                k = take_value(specs + i, given, values, ret_error);
+        if (k < 0)
+                return k;
+        if (json_size(values, INPUTS_SIZE_MAX) > INPUTS_SIZE_MAX) {
+                if (ret_error && !(*ret_error = xasprintf(_("the inputs are larger than %u bytes"), INPUTS_SIZE_MAX)))
+                        return -ENOMEM;
+                return -E2BIG;
+        }
+        k = ret_missing ? collect_missing(specs, n, values, ret_missing) : 0;
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(values);
+        return 0;
+}

@@ -1,0 +1,409 @@
+/* Where runbooks live. Nothing is watched: each look asks the directories again, and what was parsed is used again while the file's identity
+ * (device, inode, size, times) is the same. A file that was changed in the last moments before it was read is read once more, since two
+ * changes within one tick of the clock look alike.
+ *
+ * A name is looked for in one directory after the other; the first that has it decides, even if its file has errors: a broken file must
+ * not bring back an older one from behind. */
+#include "library.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "fd-util.h"
+#include "i18n.h"
+#include "utf8.h"
+
+#define RACY_SPAN (2 * USEC_PER_SEC)
+
+DEFINE_CLEANUP(DIR *, closedir)
+
+typedef struct FileId {
+        dev_t device;
+        ino_t inode;
+        off_t size;
+        struct timespec modified, changed;
+        bool usable;                                    /* false: never the same as another */
+} FileId;
+
+typedef struct Cached {
+        char *name, *file;
+        FileId id;
+        Runbook *runbook;                               /* NULL: it has errors */
+        Diagnostics d;
+} Cached;
+
+struct Library {
+        char **directories;
+        Hashmap *cache;                                 /* name → Cached */
+};
+
+static const struct {
+        const char *ending;
+        TreeFormat format;
+} formats[] = {
+        { ".yaml", TREE_YAML }, { ".yml", TREE_YAML }, { ".json", TREE_JSON },
+};
+
+static Cached *cached_free(Cached *c) {
+        if (!c)
+                return NULL;
+        free(c->name);
+        free(c->file);
+        runbook_unref(c->runbook);
+        diag_done(&c->d);
+        free(c);
+        return NULL;
+}
+DEFINE_CLEANUP(Cached *, cached_free)
+
+int library_new(const char *const *directories, Library **ret) {
+        _cleanup_(library_freep) Library *l = calloc(1, sizeof(Library));
+        size_t n = 0;
+
+        if (!l)
+                return -ENOMEM;
+        while (directories[n])
+                n++;
+        l->directories = calloc(n + 1, sizeof(char *));
+        l->cache = hashmap_new();
+        if (!l->directories || !l->cache)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                if (!(l->directories[i] = strdup(directories[i])))
+                        return -ENOMEM;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+void library_reload(Library *l) {
+        size_t i = 0;
+        const char *name;
+        void *c;
+
+        while (hashmap_iterate(l->cache, &i, &name, &c)) {
+                hashmap_remove(l->cache, name);
+                cached_free(c);
+        }
+}
+
+Library *library_free(Library *l) {
+        if (!l)
+                return NULL;
+        library_reload(l);
+        hashmap_free(l->cache);
+        for (char **d = l->directories; d && *d; d++)
+                free(*d);
+        free(l->directories);
+        free(l);
+        return NULL;
+}
+
+/* The runbook's name in a file's name, and its format. New string; NULL with *ret_r 0: not a runbook's file. */
+static char *name_of_file(const char *file, int *ret_r) {
+        char *name = NULL;
+
+        *ret_r = 0;
+        if (file[0] == '.')
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
+                const char *end = endswith(file, formats[i].ending);
+                if (!end || end == file)
+                        continue;
+                name = strndup(file, end - file);
+                *ret_r = name ? 0 : -ENOMEM;
+                break;
+        }
+        return name;
+}
+
+static FileId file_id(const struct stat *st) {
+        usec_t changed = (usec_t) st->st_ctim.tv_sec * USEC_PER_SEC + (usec_t) st->st_ctim.tv_nsec / 1000;
+
+        return (FileId) {
+                .device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .modified = st->st_mtim, .changed = st->st_ctim,
+                .usable = usec_add(changed, RACY_SPAN) < now_usec(CLOCK_REALTIME),
+        };
+}
+
+static bool same_time(struct timespec a, struct timespec b) {
+        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same_file(const FileId *a, const FileId *b) {
+        return a->usable && b->usable && a->device == b->device && a->inode == b->inode && a->size == b->size &&
+               same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
+}
+
+static int say_unreadable(Cached *c, int error) {
+        if (error == -EFBIG)
+                return diag_error(&c->d, 0, 0, _("the file is larger than %u bytes"), TREE_FILE_MAX);
+        return diag_error(&c->d, 0, 0, _("cannot read the file: %s"), strerror(-error));
+}
+
+/* Opens without waiting for the writer of a pipe; devices and pipes are refused by the descriptor, not by the name. */
+static int read_runbook_file(Cached *c, char **ret, size_t *ret_size) {
+        _cleanup_close_ int fd = open(c->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        struct stat st;
+        int k;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return say_unreadable(c, -errno);
+        if (!S_ISREG(st.st_mode))
+                return diag_error(&c->d, 0, 0, _("this is not a regular file"));
+        c->id = file_id(&st);
+        k = st.st_size > (off_t) TREE_FILE_MAX ? -EFBIG : read_fd(fd, TREE_FILE_MAX, ret, ret_size);
+        return k < 0 && k != -ENOMEM ? say_unreadable(c, k) : k;
+}
+
+/* 0 also for a file with errors: they are in c->d. */
+static int cached_fill(Cached *c, TreeFormat format) {
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        int k;
+
+        k = read_runbook_file(c, &text, &size);
+        if (k >= 0)
+                k = runbook_parse(text, size, format, c->name, &c->d, &c->runbook);
+        return k == -ENOMEM ? k : 0;
+}
+
+/* The file of a name in one directory: 0 and its path, -ENOENT, -EEXIST (two of the name, *ret is one and *ret_other the other). */
+static int find_in_directory(const char *directory, const char *name, char **ret, char **ret_other, TreeFormat *ret_format) {
+        struct stat st;
+
+        for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
+                _cleanup_free_ char *path = xasprintf("%s/%s%s", directory, name, formats[i].ending);
+                if (!path)
+                        return -ENOMEM;
+                if (lstat(path, &st) < 0)
+                        continue;
+                if (*ret) {
+                        *ret_other = TAKE_PTR(path);
+                        return -EEXIST;
+                }
+                *ret = TAKE_PTR(path);
+                *ret_format = formats[i].format;
+        }
+        return *ret ? 0 : -ENOENT;
+}
+
+static bool still_good(const Cached *c, const char *path) {
+        struct stat st;
+        FileId id;
+
+        if (!c || !streq(c->file, path) || stat(path, &st) < 0)
+                return false;
+        id = file_id(&st);
+        return same_file(&c->id, &id);
+}
+
+static void forget(Library *l, const char *name) {
+        cached_free(hashmap_remove(l->cache, name));
+}
+
+static int look_for(Library *l, const char *name, char **ret, char **ret_other, TreeFormat *ret_format) {
+        int k = -ENOENT;
+
+        for (char **d = l->directories; *d && k == -ENOENT; d++)
+                k = find_in_directory(*d, name, ret, ret_other, ret_format);
+        return k;
+}
+
+/* The entry of a name, read anew where that is needed. 0, -ENOENT, -ENOMEM. */
+static int library_load(Library *l, const char *name, const Cached **ret) {
+        _cleanup_(cached_freep) Cached *c = NULL;
+        _cleanup_free_ char *path = NULL, *other = NULL;
+        TreeFormat format = TREE_YAML;
+        int k;
+
+        k = look_for(l, name, &path, &other, &format);
+        if (k >= 0 && still_good(hashmap_get(l->cache, name), path)) {
+                *ret = hashmap_get(l->cache, name);
+                return 0;
+        }
+        if (k == -ENOMEM)
+                return k;
+        c = calloc(1, sizeof(Cached));
+        if (!c || !(c->name = strdup(name)))            /* before the old entry goes: `name` may belong to it */
+                return -ENOMEM;
+        forget(l, c->name);
+        if (k == -ENOENT)
+                return k;
+        c->file = TAKE_PTR(path);
+        if (k == -EEXIST)
+                diag_error(&c->d, 0, 0, _("there are two files of this name, %s and %s: remove one"), c->file, other);
+        else if ((k = cached_fill(c, format)) < 0)
+                return k;
+        k = hashmap_put(l->cache, c->name, c);
+        if (k < 0)
+                return k;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+static void copy_diagnostics(const Diagnostics *from, Diagnostics *to) {
+        for (size_t i = 0; i < from->n_items; i++) {
+                const Diagnostic *x = from->items + i;
+                if (x->severity == SEVERITY_ERROR)
+                        diag_error(to, x->line, x->column, "%s", x->message);
+                else
+                        diag_warning(to, x->line, x->column, "%s", x->message);
+        }
+}
+
+int library_get(Library *l, const char *name, Diagnostics *d, Runbook **ret, const char **ret_file) {
+        const Cached *c;
+        int k;
+
+        if (!runbook_name_is_valid(name))
+                return -ENOENT;
+        k = library_load(l, name, &c);
+        if (k < 0)
+                return k;
+        if (ret_file)
+                *ret_file = c->file;
+        copy_diagnostics(&c->d, d);
+        if (!c->runbook)
+                return -EINVAL;
+        *ret = runbook_ref(c->runbook);
+        return 0;
+}
+
+static char **names_free(char **names) {
+        for (char **n = names; n && *n; n++)
+                free(*n);
+        free(names);
+        return NULL;
+}
+DEFINE_CLEANUP(char **, names_free)
+
+typedef struct Names {
+        char **items;                                   /* NULL-terminated */
+        size_t n, allocated;
+} Names;
+
+static int names_add(Names *l, char *takes) {
+        _cleanup_free_ char *name = takes;
+
+        if (!GREEDY_REALLOC(l->items, l->allocated, l->n + 2))
+                return -ENOMEM;
+        l->items[l->n++] = TAKE_PTR(name);
+        l->items[l->n] = NULL;
+        return 0;
+}
+
+static int names_of_directory(const char *directory, Names *l) {
+        _cleanup_(closedirp) DIR *dir = opendir(directory);
+        struct dirent *e;
+        int k = 0;
+
+        /* Directories that aren't there hold no runbooks; of the others nothing can be said either. */
+        while (dir && k >= 0 && (e = readdir(dir))) {
+                char *name = name_of_file(e->d_name, &k);
+                if (name)
+                        k = names_add(l, name);
+        }
+        return k;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* All names, sorted, each once. NULL-terminated. */
+static int all_names(Library *l, char ***ret, size_t *ret_n) {
+        Names names = {};
+        size_t n = 0;
+        int k = GREEDY_REALLOC(names.items, names.allocated, 1) ? 0 : -ENOMEM;
+
+        for (char **d = l->directories; *d && k >= 0; d++)
+                k = names_of_directory(*d, &names);
+        if (k < 0) {
+                names_free(names.items);
+                return k;
+        }
+        if (names.n > 0)
+                qsort(names.items, names.n, sizeof(char *), compare_names);
+        for (size_t i = 0; i < names.n; i++)
+                if (n > 0 && streq(names.items[n - 1], names.items[i]))
+                        free(names.items[i]);
+                else
+                        names.items[n++] = names.items[i];
+        names.items[n] = NULL;
+        *ret = names.items;
+        *ret_n = n;
+        return 0;
+}
+
+char *library_nearest(Library *l, const char *name) {
+        _cleanup_(names_freep) char **names = NULL;
+        const char *nearest;
+        size_t n;
+
+        if (all_names(l, &names, &n) < 0)
+                return NULL;
+        nearest = nearest_name(name, (const char *const *) names);
+        return nearest ? strdup(nearest) : NULL;
+}
+
+/* The first error of a file, as "line:column: message". New string. */
+static char *first_error(const Diagnostics *d) {
+        for (size_t i = 0; i < d->n_items; i++) {
+                const Diagnostic *x = d->items + i;
+                if (x->severity == SEVERITY_ERROR)
+                        return x->line > 0 ? xasprintf("%u:%u: %s", x->line, x->column, x->message) : strdup(x->message);
+        }
+        return strdup(_("the file has errors"));
+}
+
+static int entry_fill(const Cached *c, LibraryEntry *e) {
+        const char *description = c->runbook ? c->runbook->description : NULL;
+
+        e->name = strdup(c->name);
+        e->file = strdup(c->file);
+        e->description = strdup(strempty(description));
+        if (!e->name || !e->file || !e->description)
+                return -ENOMEM;
+        if (!c->runbook && !(e->error = first_error(&c->d)))
+                return -ENOMEM;
+        return 0;
+}
+
+int library_list(Library *l, LibraryEntry **ret, size_t *ret_n) {
+        _cleanup_(names_freep) char **names = NULL;
+        LibraryEntry *entries;
+        size_t n_names, n = 0;
+        int k = all_names(l, &names, &n_names);
+
+        if (k < 0)
+                return k;
+        entries = calloc(n_names + 1, sizeof(LibraryEntry));
+        if (!entries)
+                return -ENOMEM;
+        for (size_t i = 0; i < n_names && k >= 0; i++) {
+                const Cached *c;
+                k = library_load(l, names[i], &c);
+                if (k >= 0)
+                        k = entry_fill(c, entries + n++);
+                else if (k == -ENOENT)                  /* it went away meanwhile */
+                        k = 0;
+        }
+        if (k < 0) {
+                library_entries_free(entries, n);
+                return k;
+        }
+        *ret = entries;
+        *ret_n = n;
+        return 0;
+}
+
+void library_entries_free(LibraryEntry *e, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(e[i].name);
+                free(e[i].description);
+                free(e[i].file);
+                free(e[i].error);
+        }
+        free(e);
+}

@@ -1,0 +1,551 @@
+/* What an activity does next: its attempts, their lists of steps, its retries and its requests (section 5 of the contract, rules 2–5, 8, 11, 12).
+ *
+ * decide_activity looks at one activity and appends the events that follow from its state until it has to wait: for a process, a person, a time or a slot.
+ * The order of an attempt is pre → main → onSuccess|onFailure → post; next_step is the one place that knows which step of these comes next. */
+#include "run-private.h"
+
+#include <stdio.h>
+
+#include "i18n.h"
+
+static Event *activity_event(const Decision *d, Activity *a, EventType type, int step) {
+        Event *e = outcome_event(d->outcome, a->run, type, d->now);
+        const Attempt *t = activity_attempt(a);
+
+        if (!e)
+                return NULL;
+        e->activity = (int) a->def->index;
+        e->attempt = t ? t->number : 0;
+        e->step = step;
+        return e;
+}
+
+static int apply(const Decision *d, Event *e) {
+        return e ? outcome_apply(d->outcome, d->run, e) : -ENOMEM;
+}
+
+int finish_activity(const Decision *d, Activity *a, ActivityState state, Json *error, const char *reason) {
+        Event *e = activity_event(d, a, EVENT_ACTIVITY_FINISHED, -1);
+
+        if (!e)
+                return -ENOMEM;
+        e->activity_state = state;
+        e->error = json_ref(error);
+        if (reason && !(e->reason = strdup(reason))) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        return apply(d, e);
+}
+
+/* ---- steps ---- */
+
+static int step_over(const Decision *d, Activity *a, int step, StepState state, Json *error, Json *outputs, bool started) {
+        Event *e = activity_event(d, a, EVENT_STEP_FINISHED, step);
+
+        if (!e)
+                return -ENOMEM;
+        e->step_state = state;
+        e->error = json_ref(error);
+        e->outputs = json_ref(outputs);
+        e->started = started;
+        return apply(d, e);
+}
+
+/* A step whose expressions can't be carried out fails without having started. */
+static int expression_failed(const Decision *d, Activity *a, int step, const char *message) {
+        _cleanup_json_ Json *error = error_new("EXPRESSION", d->now->wall, "%s", strempty(message));
+
+        return error ? step_over(d, a, step, STEP_FAILED, error, NULL, false) : -ENOMEM;
+}
+
+static bool names_failure(const Expr *e) {
+        return e && expr_status_used(e) & (EXPR_STATUS_FAILURE | EXPR_STATUS_ALWAYS);
+}
+
+/* May a retry follow the failure of this attempt? */
+static bool may_retry(const Activity *a, const Attempt *t) {
+        const char *code = error_code(t->error);
+
+        return a->run->stop == STOP_NOTHING && !a->given_up && !streq(code, "APPROVAL_REJECTED") && !streq(code, "APPROVAL_TIMEOUT") && !streq(code, "INPUT_TIMEOUT") &&
+               retry_policy_allows(&a->def->retry, a->series_retries + 1, code);
+}
+
+static bool attempt_failed(const Attempt *t) {
+        return t->failed || t->stop == STOP_TIMEOUT || t->stop >= STOP_RUN_TIMEOUT;
+}
+
+/* Does this list of hooks run in this attempt? onSuccess and onFailure belong to the deciding attempt of a series; post to every one. */
+static bool list_runs(const Activity *a, const Attempt *t, StepList l) {
+        if (a->given_up || t->stop >= STOP_CANCEL_HOOKS || t->hooks_timed_out & (1u << l))
+                return false;
+        switch (l) {
+        case LIST_PRE:
+        case LIST_MAIN:
+                return t->stop == STOP_NOTHING && !t->pre_failed;
+        case LIST_ON_SUCCESS:
+                return !attempt_failed(t) && t->stop != STOP_INTERRUPTED;
+        case LIST_ON_FAILURE:
+                return attempt_failed(t) && t->stop != STOP_INTERRUPTED && !may_retry(a, t);
+        case LIST_POST:
+                return true;
+        case _STEP_LIST_MAX:
+        case _STEP_LIST_INVALID:
+                break;
+        }
+        return false;
+}
+
+/* The step that comes next, or -1: the attempt is over. Steps that are passed over here need no event: they are skipped when the attempt ends. */
+static int next_step(const Activity *a, const Attempt *t) {
+        unsigned i = t->cursor;
+
+        while (i < a->def->n_steps) {
+                const StepDef *s = &a->def->steps[i];
+
+                if (!list_runs(a, t, s->list))
+                        i = a->def->list_start[s->list + 1];
+                else if (s->list == LIST_MAIN && t->failed && !names_failure(s->condition))
+                        i++;
+                else
+                        return (int) i;
+        }
+        return -1;
+}
+
+/* A process needs a slot, and its turn: who waits longer comes first. */
+static bool may_start_process(const Decision *d, Activity *a) {
+        if (*d->slots > 0 && (a == d->granted || !a->run->ready.first))
+                return true;
+        activity_set_ready(a, true);
+        return false;
+}
+
+static int start_process(const Decision *d, Activity *a, int step) {
+        _cleanup_free_ char *error = NULL, *directory = NULL;
+        char **argv = NULL, **env = NULL;
+        Effect *f;
+        Event *e;
+        int r = resolve_command(a, step, d->limits, &argv, &env, &directory, &error);
+
+        if (r == -EINVAL)
+                return expression_failed(d, a, step, error);
+        if (r < 0)
+                return r;
+        f = outcome_effect(d->outcome, EFFECT_START_STEP, a, step);
+        if (!f)
+                return -ENOMEM;
+        f->argv = argv;
+        f->env = env;
+        f->working_directory = TAKE_PTR(directory);
+        e = activity_event(d, a, EVENT_STEP_STARTED, step);
+        r = apply(d, e);
+        if (r < 0)
+                return r;
+        f->event = e;
+        --*d->slots;
+        return 0;
+}
+
+static int open_request(const Decision *d, Activity *a, int step) {
+        const RequestSpec *q = &a->def->steps[step].request;
+        _cleanup_free_ char *error = NULL;
+        _cleanup_json_ Json *data = NULL;
+        Event *e;
+        int r = resolve_request(a, step, d->limits, &data, &error);
+
+        if (r == -EINVAL)
+                return expression_failed(d, a, step, error);
+        if (r < 0)
+                return r;
+        e = activity_event(d, a, EVENT_REQUEST_OPENED, step);
+        if (!e)
+                return -ENOMEM;
+        e->data = TAKE_PTR(data);
+        if (q->timeout != USEC_INFINITY) {
+                e->span = q->timeout;
+                e->until = d->now->wall + q->timeout;
+        }
+        r = apply(d, e);
+        if (r < 0)
+                return r;
+        return outcome_effect(d->outcome, EFFECT_REQUEST, a, step) ? 0 : -ENOMEM;
+}
+
+/* Evaluates the step's `if`. 1: it runs; 0: it was skipped, or failed, and there may be a next one. */
+static int step_condition(const Decision *d, Activity *a, int step) {
+        const StepDef *s = &a->def->steps[step];
+        _cleanup_free_ char *error = NULL;
+        bool holds = true;
+        int r;
+
+        if (!s->condition)
+                return 1;
+        r = condition_holds(a->run, NULL, a, step, s->condition, d->limits, &holds, &error);
+        if (r == -EINVAL)
+                r = expression_failed(d, a, step, error);
+        else if (r >= 0 && !holds)
+                r = step_over(d, a, step, STEP_SKIPPED, NULL, NULL, false);
+        return r < 0 ? r : holds && !error;
+}
+
+/* ---- attempts ---- */
+
+static int finish_attempt(const Decision *d, Activity *a) {
+        Attempt *t = activity_attempt(a);
+        Event *e = activity_event(d, a, EVENT_ATTEMPT_FINISHED, -1);
+
+        if (!e)
+                return -ENOMEM;
+        e->attempt_state = t->stop == STOP_INTERRUPTED                 ? ATTEMPT_INTERRUPTED
+                : t->stop >= STOP_RUN_TIMEOUT                           ? ATTEMPT_CANCELLED
+                : attempt_failed(t) || a->given_up                      ? ATTEMPT_FAILED
+                                                                        : ATTEMPT_SUCCESS;
+        if (e->attempt_state == ATTEMPT_INTERRUPTED)
+                e->error = error_new("INTERRUPTED", d->now->wall, "%s", _("runbookd was not there to see the end of a step"));
+        else if (t->stop == STOP_RUN_TIMEOUT)
+                e->error = error_new("TIMEOUT", d->now->wall, "%s", _("the run's timeout passed"));
+        else if (t->stop >= STOP_CANCEL)
+                e->error = error_new("CANCELLED", d->now->wall, "%s", _("the run was cancelled"));
+        else
+                e->error = json_ref(t->error);
+        if (outcome_effect(d->outcome, EFFECT_ATTEMPT_FINISHED, a, -1) == NULL) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        return apply(d, e);
+}
+
+static int start_attempt(const Decision *d, Activity *a, Cause cause) {
+        bool process = a->def->n_steps > 0 && step_kind_is_process(a->def->steps[0].kind);
+        Event *e;
+
+        if (process && !may_start_process(d, a))
+                return 0;
+        e = outcome_event(d->outcome, a->run, EVENT_ATTEMPT_STARTED, d->now);
+        if (!e)
+                return -ENOMEM;
+        e->activity = (int) a->def->index;
+        e->attempt = (uint32_t) a->n_attempts + 1;
+        e->cause = cause;
+        return apply(d, e);
+}
+
+static int back_off(const Decision *d, Activity *a) {
+        Event *e = activity_event(d, a, EVENT_ACTIVITY_BACKOFF, -1);
+
+        if (!e)
+                return -ENOMEM;
+        e->span = retry_policy_wait(&a->def->retry, a->series_retries + 1);
+        e->until = activity_attempt(a)->finished_at + e->span;
+        return apply(d, e);
+}
+
+static int give_up(const Decision *d, Activity *a) {
+        _cleanup_free_ char *reason = NULL;
+
+        if (asprintf(&reason, _("Activity %s was interrupted %u times, more often than MaxResumes=%u allows"), a->def->name, a->resumes + 1, d->limits->max_resumes) < 0)
+                return -ENOMEM;
+        return run_give_up(a->run, a, d->now, reason, d->outcome);
+}
+
+/* The newest attempt has ended and nothing follows it yet. */
+static int after_attempt(const Decision *d, Activity *a) {
+        const Attempt *t = activity_attempt(a);
+
+        switch (t->state) {
+        case ATTEMPT_SUCCESS:
+                return finish_activity(d, a, ACTIVITY_SUCCESS, NULL, NULL);
+        case ATTEMPT_CANCELLED:
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+        case ATTEMPT_FAILED:
+                return may_retry(a, t) ? back_off(d, a) : finish_activity(d, a, ACTIVITY_FAILED, NULL, NULL);
+        case ATTEMPT_INTERRUPTED:
+                if (a->run->stop != STOP_NOTHING)
+                        return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, _("the run was cancelled"));
+                if (a->given_up)
+                        return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
+                return !t->clean && a->resumes >= d->limits->max_resumes ? give_up(d, a) : start_attempt(d, a, CAUSE_RESUME);
+        case ATTEMPT_RUNNING:
+        case _ATTEMPT_STATE_MAX:
+        case _ATTEMPT_STATE_INVALID:
+                break;
+        }
+        return -EBADMSG;
+}
+
+/* A process that runs: does something want it to stop? Each reason is passed on once. */
+static int stop_process(const Decision *d, Activity *a, int step) {
+        const Attempt *t = activity_attempt(a);
+        StepList l = activity_step_list(a, step);
+        StopReason why = step_list_is_main(l) ? t->stop : t->stop >= STOP_CANCEL_HOOKS ? t->stop : t->hooks_timed_out & (1u << l) ? STOP_TIMEOUT : STOP_NOTHING;
+        Effect *f;
+
+        if (t->step_timed_out || a->given_up)
+                why = MAX(why, STOP_TIMEOUT);
+        if (why <= a->stopping)
+                return 0;
+        f = outcome_effect(d->outcome, EFFECT_STOP_STEP, a, step);
+        if (!f)
+                return -ENOMEM;
+        f->again = why == STOP_CANCEL_HOOKS && a->stopping != STOP_NOTHING;
+        a->stopping = why;
+        return 0;
+}
+
+/* ---- requests ---- */
+
+int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid) {
+        Effect *f = outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a));
+
+        if (!f)
+                return -ENOMEM;
+        f->how = how;
+        f->uid = uid;
+        return step_over(d, a, activity_running_step(a), state, error, outputs, true);
+}
+
+static Json *answer_outputs(const Request *q, bool approved) {
+        _cleanup_json_ Json *j = json_new_object(), *by = json_new_array();
+        const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
+        int r = j && by ? json_set_bool(j, "approved", approved) : -ENOMEM;
+
+        if (r >= 0)
+                r = json_set_string(j, "action", approved ? "approve" : "reject");
+        if (r >= 0)
+                r = json_set_string(j, "comment", last ? last->comment : NULL);
+        for (size_t i = 0; r >= 0 && i < q->n_answers; i++)
+                r = json_append(by, json_new_string(strempty(q->answers[i].user)));
+        if (r >= 0)
+                r = json_set(j, "by", TAKE_PTR(by));
+        if (r >= 0 && last) {
+                JSON_OBJECT_FOREACH(last->fields, key, value)
+                        if (r >= 0 && !json_has(j, key))
+                                r = json_set(j, key, json_ref(value));
+        }
+        return r < 0 ? NULL : TAKE_PTR(j);
+}
+
+static Json *rejection(const Answer *last, usec_t at) {
+        if (!last)
+                return error_new("APPROVAL_REJECTED", at, "%s", _("nobody approved in time"));
+        if (isempty(last->comment))
+                return error_new("APPROVAL_REJECTED", at, _("rejected by %s"), strempty(last->user));
+        return error_new("APPROVAL_REJECTED", at, _("rejected by %s: %s"), strempty(last->user), last->comment);
+}
+
+static int approval_ended(const Decision *d, Activity *a, bool approved, const char *how) {
+        const Request *q = a->request;
+        const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
+        _cleanup_json_ Json *outputs = answer_outputs(q, approved), *error = NULL;
+
+        if (!outputs)
+                return -ENOMEM;
+        if (!approved) {
+                error = rejection(last, d->now->wall);
+                if (!error)
+                        return -ENOMEM;
+        }
+        return request_ended(d, a, approved ? STEP_SUCCESS : STEP_FAILED, error, outputs, how, last ? last->uid : UID_ENGINE);
+}
+
+int request_decide(const Decision *d, Activity *a) {
+        const Request *q = a->request;
+        unsigned approvals = 0;
+
+        for (size_t i = 0; i < q->n_answers; i++) {
+                if (!q->answers[i].approve)
+                        return approval_ended(d, a, false, "rejected");
+                approvals++;
+        }
+        return approvals >= q->required ? approval_ended(d, a, true, "approved") : 0;
+}
+
+static int request_stopped(const Decision *d, Activity *a) {
+        const Attempt *t = activity_attempt(a);
+        bool timeout = t->stop == STOP_RUN_TIMEOUT;
+        _cleanup_json_ Json *error = error_new(timeout ? "TIMEOUT" : "CANCELLED", d->now->wall, "%s", timeout ? _("the run's timeout passed") : _("the run was cancelled"));
+
+        return error ? request_ended(d, a, STEP_CANCELLED, error, NULL, timeout ? "timeout" : "cancelled", UID_ENGINE) : -ENOMEM;
+}
+
+static int request_expired(const Decision *d, Activity *a) {
+        _cleanup_json_ Json *error = NULL;
+
+        switch (a->def->steps[activity_running_step(a)].request.on_timeout) {
+        case ON_TIMEOUT_APPROVE:
+                return approval_ended(d, a, true, "timeout");
+        case ON_TIMEOUT_REJECT:
+                return approval_ended(d, a, false, "timeout");
+        case ON_TIMEOUT_FAIL:
+        case _ON_TIMEOUT_MAX:
+        case _ON_TIMEOUT_INVALID:
+                break;
+        }
+        error = error_new("APPROVAL_TIMEOUT", d->now->wall, "%s", _("nobody answered in time"));
+        return error ? request_ended(d, a, STEP_FAILED, error, NULL, "timeout", UID_ENGINE) : -ENOMEM;
+}
+
+/* ---- one activity ---- */
+
+/* Brings the running attempt on by one step. 1: look again; 0: it waits. */
+static int advance_attempt(const Decision *d, Activity *a) {
+        const Attempt *t = activity_attempt(a);
+        int step, r;
+
+        if (t->state != ATTEMPT_RUNNING) {
+                r = after_attempt(d, a);
+                return r < 0 ? r : a->state == ACTIVITY_RUNNING;
+        }
+        step = activity_running_step(a);
+        if (step >= 0)
+                return stop_process(d, a, step);
+        step = next_step(a, t);
+        if (step < 0) {
+                r = finish_attempt(d, a);
+                return r < 0 ? r : 1;
+        }
+        if (step_kind_is_process(a->def->steps[step].kind) && !may_start_process(d, a))
+                return 0;
+        r = step_condition(d, a, step);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = step_kind_is_process(a->def->steps[step].kind) ? start_process(d, a, step) : open_request(d, a, step);
+        return r < 0 ? r : 1;
+}
+
+static int advance_waiting(const Decision *d, Activity *a) {
+        int r = activity_attempt(a)->stop != STOP_NOTHING ? request_stopped(d, a) : request_decide(d, a);
+        return r < 0 ? r : a->state == ACTIVITY_RUNNING;
+}
+
+static int skip_for_need(const Decision *d, Activity *a, unsigned need) {
+        const Activity *n = &a->run->activities[activity_phase(a)->def->first_activity + need];
+        _cleanup_free_ char *reason = NULL;
+
+        if (asprintf(&reason, _("it needs %s, which was %s"), n->def->name, activity_state_to_string(n->state)) < 0)
+                return -ENOMEM;
+        return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, reason);
+}
+
+/* 1: its `if` holds; 0: it has ended for it. Evaluated once. */
+static int activity_condition(const Decision *d, Activity *a) {
+        _cleanup_free_ char *message = NULL;
+        _cleanup_json_ Json *error = NULL;
+        bool holds = true;
+        unsigned need;
+        int r;
+
+        if (a->condition_holds)
+                return 1;
+        if (graph_chain_failed(&activity_phase(a)->graph, a->def->node, &need) && !names_failure(a->def->condition))
+                return skip_for_need(d, a, need);
+        r = a->def->condition ? condition_holds(a->run, NULL, a, -1, a->def->condition, d->limits, &holds, &message) : 0;
+        if (r == -EINVAL) {
+                error = error_new("EXPRESSION", d->now->wall, "%s", strempty(message));
+                return error ? finish_activity(d, a, ACTIVITY_FAILED, error, NULL) : -ENOMEM;
+        }
+        if (r < 0)
+                return r;
+        if (!holds)
+                return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, _("its `if` is false"));
+        a->condition_holds = true;
+        return 1;
+}
+
+static int advance_pending(const Decision *d, Activity *a) {
+        const Phase *p = activity_phase(a);
+        int r;
+
+        if (p->state != PHASE_RUNNING)
+                return 0;
+        if (a->run->stop != STOP_NOTHING)
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+        if (a->given_up)
+                return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
+        if (!graph_is_ready(&p->graph, a->def->node))
+                return 0;
+        r = activity_condition(d, a);
+        if (r <= 0 || activity_state_is_terminal(a->state))
+                return MIN(r, 0);
+        r = start_attempt(d, a, CAUSE_INITIAL);
+        return r < 0 ? r : a->state == ACTIVITY_RUNNING;
+}
+
+static int advance_backoff(const Decision *d, Activity *a) {
+        if (a->run->stop != STOP_NOTHING)
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+        if (!activity_wait_is_over(a, d->now))
+                return 0;
+        int r = start_attempt(d, a, CAUSE_RETRY);
+        return r < 0 ? r : a->state == ACTIVITY_RUNNING;
+}
+
+static int advance(const Decision *d, Activity *a) {
+        switch (a->state) {
+        case ACTIVITY_PENDING:
+                return advance_pending(d, a);
+        case ACTIVITY_RUNNING:
+                return advance_attempt(d, a);
+        case ACTIVITY_BACKOFF:
+                return advance_backoff(d, a);
+        case ACTIVITY_ON_HOLD:
+                return advance_waiting(d, a);
+        case ACTIVITY_INTERRUPTED: {
+                int r = after_attempt(d, a);
+                return r < 0 ? r : a->state == ACTIVITY_RUNNING;
+        }
+        case ACTIVITY_SUCCESS:
+        case ACTIVITY_FAILED:
+        case ACTIVITY_IGNORED:
+        case ACTIVITY_SKIPPED:
+        case ACTIVITY_CANCELLED:
+        case _ACTIVITY_STATE_MAX:
+        case _ACTIVITY_STATE_INVALID:
+                break;
+        }
+        return 0;
+}
+
+int decide_activity(const Decision *d, Activity *a) {
+        int r;
+
+        do
+                r = advance(d, a);
+        while (r > 0);
+        return r < 0 ? r : activity_arm(a, d->now, d->limits);
+}
+
+/* ---- deadlines ---- */
+
+static int timeout_event(const Decision *d, Activity *a, EventType type) {
+        Event *e = activity_event(d, a, type, type == EVENT_STEP_TIMED_OUT ? activity_running_step(a) : -1);
+
+        if (!e)
+                return -ENOMEM;
+        if (type == EVENT_ATTEMPT_TIMED_OUT && !(e->error = error_new("TIMEOUT", d->now->wall, "%s", _("the activity's timeout passed")))) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        return apply(d, e);
+}
+
+int decide_deadline(const Decision *d, Deadline *x) {
+        Activity *a = x->activity;
+
+        switch (x->kind) {
+        case DEADLINE_STEP:
+                return timeout_event(d, a, EVENT_STEP_TIMED_OUT);
+        case DEADLINE_ATTEMPT:
+                return timeout_event(d, a, activity_attempt(a)->hook_list == LIST_MAIN ? EVENT_ATTEMPT_TIMED_OUT : EVENT_HOOK_TIMED_OUT);
+        case DEADLINE_BACKOFF:
+                activity_mark(a);
+                return 0;
+        case DEADLINE_REQUEST:
+                activity_mark(a);
+                return request_expired(d, a);
+        case DEADLINE_RUN:
+                break;
+        }
+        return apply(d, outcome_event(d->outcome, d->run, EVENT_RUN_TIMED_OUT, d->now));
+}
