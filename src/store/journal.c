@@ -1,0 +1,151 @@
+/* Events and the definitions that they were made under. Rows are only ever added; what they mean is the engine's business.
+ *
+ * A definition is stored once, whatever number of runs share it, and is found by its hash. */
+#include "store-internal.h"
+
+static int append_refused(Store *s, const EventRow *row) {
+        int r = store_writable(s);
+
+        if (r < 0)
+                return r;
+        if (row->run == 0 || row->seq == 0 || !row->type)
+                return store_fail_write(s, -EINVAL);
+        return 0;
+}
+
+int store_append_event(Store *s, const EventRow *row) {
+        sqlite3_stmt *st = NULL;
+        int r, bound;
+
+        r = append_refused(s, row);
+        if (r < 0)
+                return r;
+        r = store_statement(s, SQL_EVENT_APPEND, "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+
+        bound = sqlite3_bind_int64(st, 1, row->run);
+        bound |= sqlite3_bind_int64(st, 2, row->seq);
+        bound |= bind_u64(st, 3, row->at);
+        bound |= bind_u64(st, 4, row->boot_at);
+        bound |= sqlite3_bind_int64(st, 5, row->boot);
+        bound |= row->uid == UINT32_MAX ? sqlite3_bind_null(st, 6) : sqlite3_bind_int64(st, 6, row->uid);
+        bound |= bind_text(st, 7, row->user);
+        bound |= bind_text(st, 8, row->type);
+        bound |= bind_text(st, 9, row->activity);
+        bound |= sqlite3_bind_int64(st, 10, row->attempt);
+        bound |= bind_text(st, 11, row->step);
+        bound |= bind_text(st, 12, row->data);
+        return store_execute(s, st, bound);
+}
+
+typedef struct EventQuery {
+        EventVisitor visit;
+        void *userdata;
+        uint32_t run;
+} EventQuery;
+
+static int event_row(sqlite3_stmt *st, void *userdata) {
+        const EventQuery *q = userdata;
+        const EventRow row = {
+                .run = q->run,
+                .seq = column_u32(st, 0),
+                .at = column_u64(st, 1),
+                .boot_at = column_u64(st, 2),
+                .boot = column_u32(st, 3),
+                .uid = sqlite3_column_type(st, 4) == SQLITE_NULL ? UINT32_MAX : column_u32(st, 4),
+                .user = column_text(st, 5),
+                .type = column_text(st, 6),
+                .activity = column_text(st, 7),
+                .attempt = column_u32(st, 8),
+                .step = column_text(st, 9),
+                .data = column_text(st, 10),
+        };
+
+        if (!row.type || sqlite3_errcode(sqlite3_db_handle(st)) == SQLITE_NOMEM)
+                return -ENOMEM;
+        return q->visit(q->userdata, &row);
+}
+
+int store_load_events(Store *s, uint32_t run, uint32_t from_seq, uint32_t max, EventVisitor visit, void *userdata) {
+        EventQuery q = { visit, userdata, run };
+        sqlite3_stmt *st = NULL;
+        int r, bound;
+
+        r = store_statement(s, SQL_EVENT_LOAD,
+                            "SELECT seq, at, boot_at, boot, uid, user, type, activity, attempt, step, data FROM events"
+                            " WHERE run = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3", &st);
+        if (r < 0)
+                return r;
+        bound = sqlite3_bind_int64(st, 1, run);
+        bound |= sqlite3_bind_int64(st, 2, from_seq);
+        bound |= sqlite3_bind_int64(st, 3, max == 0 ? -1 : (sqlite3_int64) max);
+        return store_query(s, st, bound, event_row, &q);
+}
+
+int store_put_definition(Store *s, const char *hash, const char *name, const char *format, const void *text, size_t n) {
+        sqlite3_stmt *st = NULL;
+        int r, bound;
+
+        r = store_writable(s);
+        if (r < 0)
+                return r;
+        r = store_statement(s, SQL_DEFINITION_PUT, "INSERT INTO definitions VALUES(?,?,?,?) ON CONFLICT(hash) DO NOTHING", &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+        bound = bind_text(st, 1, hash);
+        bound |= bind_text(st, 2, name);
+        bound |= bind_text(st, 3, format);
+        bound |= sqlite3_bind_blob64(st, 4, n > 0 ? text : "", n, SQLITE_STATIC);
+        return store_execute(s, st, bound);
+}
+
+typedef struct DefinitionCopy {
+        char *name, *format, *text;
+        size_t n;
+} DefinitionCopy;
+
+static void definition_copy_done(DefinitionCopy *d) {
+        free(d->name);
+        free(d->format);
+        free(d->text);
+}
+
+static int definition_row(sqlite3_stmt *st, void *userdata) {
+        DefinitionCopy *d = userdata;
+        const char *name = column_text(st, 0), *format = column_text(st, 1);
+        const void *text = sqlite3_column_blob(st, 2);
+
+        if (!name || !format || sqlite3_errcode(sqlite3_db_handle(st)) == SQLITE_NOMEM)
+                return -ENOMEM;
+        d->n = (size_t) sqlite3_column_bytes(st, 2);
+        d->name = strdup(name);
+        d->format = strdup(format);
+        d->text = malloc(d->n + 1);
+        if (!d->name || !d->format || !d->text)
+                return -ENOMEM;
+        if (d->n > 0)
+                memcpy(d->text, text, d->n);
+        d->text[d->n] = 0;
+        return 0;
+}
+
+int store_get_definition(Store *s, const char *hash, char **ret_name, char **ret_format, char **ret_text, size_t *ret_n) {
+        _cleanup_(definition_copy_done) DefinitionCopy d = {};
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_statement(s, SQL_DEFINITION_GET, "SELECT name, format, text FROM definitions WHERE hash = ?1", &st);
+        if (r < 0)
+                return r;
+        r = store_query(s, st, bind_text(st, 1, hash), definition_row, &d);
+        if (r < 0)
+                return r;
+        if (!d.text)
+                return -ENOENT;
+        *ret_name = TAKE_PTR(d.name);
+        *ret_format = TAKE_PTR(d.format);
+        *ret_text = TAKE_PTR(d.text);
+        *ret_n = d.n;
+        return 0;
+}

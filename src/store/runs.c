@@ -1,0 +1,240 @@
+/* One row per run, for lists, counts and the search for a run of the same key. The truth is the journal; a row says what the last commit left.
+ *
+ * Most updates are progress of a run whose state stays: such a one must touch one page and no index. Hence three statements for one verb, tried in this
+ * order: the one that needs everything indexed to be unchanged, the one that also moves the state, and the one that takes anything. */
+#include "store-internal.h"
+#include "strbuf.h"
+
+#define RUN_COLUMNS "id, runbook, definition, state, status_text, created_at, started_at, finished_at, scheduled_for, started_by, had_errors," \
+                    " pending_requests, attempt, replay_of, root_run, n_events, \"trigger\", labels, dedup_key"
+/* The columns that no index knows. */
+#define RUN_PROGRESS "definition = ?3, status_text = ?5, started_at = ?7, finished_at = ?8, scheduled_for = ?9, started_by = ?10, had_errors = ?11," \
+                     " pending_requests = ?12, attempt = ?13, replay_of = ?14, root_run = ?15, n_events = ?16, \"trigger\" = ?17, labels = ?18"
+#define RUN_SAME_KEYS "id = ?1 AND runbook = ?2 AND created_at = ?6 AND dedup_key IS ?19"
+
+typedef struct RunStatement {
+        Sql slot;
+        const char *sql;
+} RunStatement;
+
+static const RunStatement run_writes[] = {
+        { SQL_RUN_TOUCH, "UPDATE runs SET " RUN_PROGRESS " WHERE " RUN_SAME_KEYS " AND state = ?4" },
+        { SQL_RUN_MOVE, "UPDATE runs SET state = ?4, " RUN_PROGRESS " WHERE " RUN_SAME_KEYS },
+        { SQL_RUN_PUT, "INSERT INTO runs(" RUN_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
+                       " ON CONFLICT(id) DO UPDATE SET runbook = ?2, state = ?4, created_at = ?6, dedup_key = ?19, " RUN_PROGRESS },
+};
+
+static int bind_run(sqlite3_stmt *st, const RunRow *row) {
+        int bound;
+
+        bound = sqlite3_bind_int64(st, 1, row->id);
+        bound |= bind_text(st, 2, row->runbook);
+        bound |= bind_text(st, 3, row->definition);
+        bound |= bind_text(st, 4, run_state_to_string(row->state));
+        bound |= bind_text(st, 5, row->status_text);
+        bound |= bind_u64(st, 6, row->created_at);
+        bound |= bind_u64(st, 7, row->started_at);
+        bound |= bind_u64(st, 8, row->finished_at);
+        bound |= bind_u64(st, 9, row->scheduled_for);
+        bound |= sqlite3_bind_int64(st, 10, row->started_by);
+        bound |= sqlite3_bind_int(st, 11, row->had_errors);
+        bound |= sqlite3_bind_int64(st, 12, row->pending_requests);
+        bound |= sqlite3_bind_int64(st, 13, row->attempt);
+        bound |= sqlite3_bind_int64(st, 14, row->replay_of);
+        bound |= sqlite3_bind_int64(st, 15, row->root_run);
+        bound |= sqlite3_bind_int64(st, 16, row->n_events);
+        bound |= bind_text(st, 17, row->trigger);
+        bound |= bind_text(st, 18, row->labels);
+        bound |= bind_text(st, 19, row->dedup_key);
+        return bound;
+}
+
+/* 1: a row was written, 0: the statement did not fit this row. */
+static int write_run(Store *s, const RunStatement *w, const RunRow *row) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_statement(s, w->slot, w->sql, &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+        r = store_execute(s, st, bind_run(st, row));
+        if (r < 0)
+                return r;
+        return sqlite3_changes(s->db) > 0;
+}
+
+int store_put_run(Store *s, const RunRow *row) {
+        int r;
+
+        r = store_writable(s);
+        if (r < 0)
+                return r;
+        if (row->id == 0 || !row->runbook || !row->definition || !run_state_to_string(row->state))
+                return store_fail_write(s, -EINVAL);
+
+        /* A number beyond the last one is a new run: nothing to update. */
+        for (size_t i = row->id > s->last_run ? ELEMENTSOF(run_writes) - 1 : 0; i < ELEMENTSOF(run_writes); i++) {
+                r = write_run(s, run_writes + i, row);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        break;
+        }
+        s->last_run = MAX(s->last_run, row->id);
+        return 0;
+}
+
+typedef struct RunQuery {
+        RunVisitor visit;
+        void *userdata;
+        bool found;
+} RunQuery;
+
+static int run_row(sqlite3_stmt *st, void *userdata) {
+        RunQuery *q = userdata;
+        const char *state = column_text(st, 3);
+        const RunRow row = {
+                .id = column_u32(st, 0),
+                .runbook = column_text(st, 1),
+                .definition = column_text(st, 2),
+                /* A state that nobody has heard of is a run that can't be read: that is what dlq says. */
+                .state = run_state_from_string(state) < 0 ? RUN_DLQ : run_state_from_string(state),
+                .status_text = column_text(st, 4),
+                .created_at = column_u64(st, 5),
+                .started_at = column_u64(st, 6),
+                .finished_at = column_u64(st, 7),
+                .scheduled_for = column_u64(st, 8),
+                .started_by = column_u32(st, 9),
+                .had_errors = sqlite3_column_int(st, 10) != 0,
+                .pending_requests = column_u32(st, 11),
+                .attempt = column_u32(st, 12),
+                .replay_of = column_u32(st, 13),
+                .root_run = column_u32(st, 14),
+                .n_events = column_u32(st, 15),
+                .trigger = column_text(st, 16),
+                .labels = column_text(st, 17),
+                .dedup_key = column_text(st, 18),
+        };
+
+        if (!row.runbook || !row.definition || !state || sqlite3_errcode(sqlite3_db_handle(st)) == SQLITE_NOMEM)
+                return -ENOMEM;
+        q->found = true;
+        return q->visit(q->userdata, &row);
+}
+
+int store_get_run(Store *s, uint32_t id, RunVisitor visit, void *userdata) {
+        RunQuery q = { visit, userdata, false };
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_statement(s, SQL_RUN_GET, "SELECT " RUN_COLUMNS " FROM runs WHERE id = ?1", &st);
+        if (r < 0)
+                return r;
+        r = store_query(s, st, sqlite3_bind_int64(st, 1, id), run_row, &q);
+        if (r != 0)
+                return r;
+        return q.found ? 0 : -ENOENT;
+}
+
+int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata) {
+        RunQuery q = { visit, userdata, false };
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_statement(s, SQL_RUN_UNFINISHED,
+                            "SELECT " RUN_COLUMNS " FROM runs INDEXED BY runs_unfinished"
+                            " WHERE state IN ('scheduled','queued','running','on-hold','paused') ORDER BY id", &st);
+        if (r < 0)
+                return r;
+        return store_query(s, st, SQLITE_OK, run_row, &q);
+}
+
+int store_count_state(Store *s, RunState state, uint32_t *ret) {
+        const char *name = run_state_to_string(state);
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        if (!name)
+                return -EINVAL;
+        r = store_statement(s, SQL_COUNT, "SELECT n FROM counts WHERE state = ?1", &st);
+        if (r < 0)
+                return r;
+        r = store_query_u32(s, st, bind_text(st, 1, name), ret);
+        if (r != -ENOENT)
+                return r;
+        *ret = 0;
+        return 0;
+}
+
+int store_find_dedup(Store *s, const char *runbook, const char *key, usec_t since, uint32_t *ret) {
+        sqlite3_stmt *st = NULL;
+        int r, bound;
+
+        if (since > INT64_MAX)
+                return -ENOENT;
+        r = store_statement(s, SQL_RUN_DEDUP,
+                            "SELECT id FROM runs WHERE runbook = ?1 AND dedup_key = ?2 AND created_at >= ?3"
+                            " ORDER BY created_at DESC, id DESC LIMIT 1", &st);
+        if (r < 0)
+                return r;
+        bound = bind_text(st, 1, runbook);
+        bound |= bind_text(st, 2, key);
+        bound |= bind_u64(st, 3, since);
+        return store_query_u32(s, st, bound, ret);
+}
+
+/* One arm per state, each in the order of its index, merged by SQLite: a list of a few rare states among very many runs reads only what it shows. */
+static void append_arms(StrBuf *b, uint32_t states) {
+        for (unsigned i = 0; i < _RUN_STATE_MAX; i++)
+                if (states & (1u << i))
+                        strbuf_appendf(b, "%sSELECT " RUN_COLUMNS " FROM runs WHERE id < ?1 AND state = '%s'", b->n == 0 ? "" : " UNION ALL ",
+                                       run_state_to_string((RunState) i));
+}
+
+/* With a runbook its own index gives the order, and the states are filtered. */
+static void append_of_runbook(StrBuf *b, uint32_t states) {
+        strbuf_append(b, "SELECT " RUN_COLUMNS " FROM runs WHERE id < ?1 AND runbook = ?3");
+        if (states == 0)
+                return;
+        strbuf_append(b, " AND state IN (''");
+        for (unsigned i = 0; i < _RUN_STATE_MAX; i++)
+                if (states & (1u << i))
+                        strbuf_appendf(b, ", '%s'", run_state_to_string((RunState) i));
+        strbuf_append(b, ")");
+}
+
+static char *list_sql(const RunFilter *f, uint32_t states) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        if (f->runbook)
+                append_of_runbook(&b, states);
+        else if (states != 0)
+                append_arms(&b, states);
+        else
+                strbuf_append(&b, "SELECT " RUN_COLUMNS " FROM runs WHERE id < ?1");
+        strbuf_append(&b, " ORDER BY id DESC LIMIT ?2");
+        return strbuf_take(&b);
+}
+
+int store_list_runs(Store *s, const RunFilter *f, RunVisitor visit, void *userdata) {
+        uint32_t states = f->states & ((1u << _RUN_STATE_MAX) - 1);
+        RunQuery q = { visit, userdata, false };
+        _cleanup_free_ char *sql = NULL;
+        sqlite3_stmt *st = NULL;
+        int r, bound;
+
+        if (f->states != 0 && states == 0)
+                return 0;
+        sql = list_sql(f, states);
+        if (!sql)
+                return -ENOMEM;
+        if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
+                return store_fail_read(s);
+        bound = sqlite3_bind_int64(st, 1, f->before == 0 ? INT64_MAX : (sqlite3_int64) f->before);
+        bound |= sqlite3_bind_int64(st, 2, f->limit == 0 ? -1 : (sqlite3_int64) f->limit);
+        if (f->runbook)
+                bound |= bind_text(st, 3, f->runbook);
+        r = store_query(s, st, bound, run_row, &q);
+        (void) sqlite3_finalize(st);
+        return r;
+}

@@ -1,0 +1,124 @@
+#include "fixture.h"
+
+static sqlite3 *open_raw(Fixture *f) {
+        sqlite3 *db;
+
+        assert_ok(mkdir_parents(f->directory, 0700));
+        assert_int_equal(sqlite3_open(f->database, &db), SQLITE_OK);
+        return db;
+}
+
+static int number(sqlite3 *db, const char *sql) {
+        int n = -1;
+
+        assert_ok(schema_pragma_int(db, sql, &n));
+        return n;
+}
+
+static void exec_ok(sqlite3 *db, const char *sql) {
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void test_from_scratch(void **state) {
+        sqlite3 *db = open_raw(*state);
+        unsigned version = 77;
+
+        assert_ok(schema_check(db, schema_version, &version));
+        assert_int_equal(version, 0);
+        assert_ok(schema_migrate(db, schema_migrations, schema_version, 0));
+        assert_int_equal(number(db, "PRAGMA user_version"), (int) schema_version);
+        assert_int_equal(number(db, "PRAGMA application_id"), STORE_APPLICATION_ID);
+        assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN"
+                                    " ('meta', 'boots', 'definitions', 'runs', 'events', 'counts')"), 6);
+        assert_ok(schema_check(db, schema_version, &version));
+        assert_int_equal(version, schema_version);
+        /* Nothing left to do, nothing done. */
+        assert_ok(schema_migrate(db, schema_migrations, schema_version, schema_version));
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_second_migration(void **state) {
+        const Migration table[] = {
+                schema_migrations[0],
+                { "owner of a run", "ALTER TABLE runs ADD COLUMN owner TEXT NOT NULL DEFAULT 'nobody'; CREATE TABLE extra(x INTEGER) STRICT" },
+        };
+        sqlite3 *db = open_raw(*state);
+        unsigned version = 0;
+
+        assert_ok(schema_migrate(db, table, 1, 0));
+        exec_ok(db, "INSERT INTO runs VALUES(5,'r','d','queued',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL)");
+        assert_ok(schema_migrate(db, table, 2, 1));
+        assert_int_equal(number(db, "PRAGMA user_version"), 2);
+        assert_int_equal(number(db, "SELECT count(*) FROM runs WHERE id = 5 AND owner = 'nobody'"), 1);
+        assert_int_equal(number(db, "SELECT count(*) FROM extra"), 0);
+        /* The program of before does not touch it. */
+        assert_int_equal(schema_check(db, 1, &version), -EPROTO);
+        assert_int_equal(version, 0);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_failing_migration(void **state) {
+        const Migration table[] = {
+                schema_migrations[0],
+                { "half of it works", "CREATE TABLE half(x); UPDATE meta SET value = 0; INSERT INTO nowhere VALUES(1)" },
+                { "never reached", "CREATE TABLE beyond(x)" },
+        };
+        sqlite3 *db = open_raw(*state);
+
+        assert_ok(schema_migrate(db, table, 1, 0));
+        exec_ok(db, "INSERT INTO meta VALUES('id', 'kept')");
+        assert_true(schema_migrate(db, table, 3, 1) < 0);
+        assert_true(sqlite3_get_autocommit(db));
+        assert_int_equal(number(db, "PRAGMA user_version"), 1);
+        assert_int_equal(number(db, "SELECT count(*) FROM sqlite_schema WHERE name IN ('half', 'beyond')"), 0);
+        assert_int_equal(number(db, "SELECT count(*) FROM meta WHERE value = 'kept'"), 1);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_foreign(void **state) {
+        static const char *const made_by_others[] = {
+                "CREATE TABLE t(x)", "PRAGMA application_id = 42", "PRAGMA user_version = 1", "PRAGMA user_version = 1; CREATE TABLE runs(id)",
+                "PRAGMA application_id = 1920298594; PRAGMA user_version = -1",
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(made_by_others); i++) {
+                sqlite3 *db = open_raw(f);
+                unsigned version = 0;
+
+                exec_ok(db, made_by_others[i]);
+                assert_int_equal(schema_check(db, schema_version, &version), -EUCLEAN);
+                assert_int_equal(sqlite3_close(db), SQLITE_OK);
+                assert_int_equal(unlink(f->database), 0);
+        }
+}
+
+/* The schema's list of unfinished states is the model's. */
+static void test_unfinished_states(void **state) {
+        sqlite3 *db = open_raw(*state);
+        unsigned unfinished = 0;
+
+        assert_ok(schema_migrate(db, schema_migrations, schema_version, 0));
+        for (RunState r = 0; r < _RUN_STATE_MAX; r++) {
+                char sql[256];
+
+                (void) snprintf(sql, sizeof(sql), "SELECT instr((SELECT sql FROM sqlite_schema WHERE name = 'runs_unfinished'), '''%s''') > 0",
+                                run_state_to_string(r));
+                assert_int_equal(number(db, sql), !run_state_is_terminal(r));
+                unfinished += !run_state_is_terminal(r);
+        }
+        assert_int_equal(number(db, "SELECT length(sql) - length(replace(sql, ',', '')) FROM sqlite_schema WHERE name = 'runs_unfinished'"), unfinished - 1);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                store_test(test_from_scratch),
+                store_test(test_second_migration),
+                store_test(test_failing_migration),
+                store_test(test_foreign),
+                store_test(test_unfinished_states),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
