@@ -1,0 +1,365 @@
+/* The commit of a turn, in the order that durability asks for:
+ *
+ *      slots are given out → children prepared, waiting → events and rows written, committed → children launched, others stopped → people told
+ *
+ * Preparing comes before writing so that a child sets itself up on one processor while the daemon writes on the other; it executes
+ * nothing of the step before its intent is on disk. Launching comes before telling so that processes run while signals are composed.
+ * While that is told, facts wait and are fed to the other of two turns, so that nothing is told that is not in this one. */
+#include "engine-private.h"
+
+#include "i18n.h"
+#include "log.h"
+
+/* ---- before ---- */
+
+/* A slot for this run; false: nothing more can be given out. */
+static bool give_slot(Engine *e, EngineRun *er, unsigned *n_unused) {
+        unsigned used = e->scheduler.used;
+        Stamp now = engine_now(e);
+
+        if (turn_decide(e, er, &now, 1) < 0)
+                return false;
+        if (e->scheduler.used == used) {                /* it had no use for it */
+                scheduler_wait(&e->scheduler, &er->waiting, false);
+                ++*n_unused;
+        }
+        return true;
+}
+
+/* First those that are known to need a slot, then runs that were never decided: of these, which may turn out to need none, not many in
+ * one turn. */
+static void schedule(Engine *e) {
+        SchedulerItem *item;
+        unsigned unused = 0;
+
+        while (e->turn->error == 0 && (item = scheduler_next(&e->scheduler)))
+                if (!give_slot(e, container_of(item, EngineRun, waiting), &unused))
+                        return;
+        while (e->turn->error == 0 && e->starts.first && scheduler_free_slots(&e->scheduler) > 0 && e->turn->n_starts < STARTS_PER_TURN)
+                if (!give_slot(e, e->starts.first, &e->turn->n_starts))
+                        return;
+}
+
+static int prepare(Engine *e, Turn *t, size_t i) {
+        Effect *f = &t->outcome.effects[i];
+        Event *event = f->event;
+        Job *j;
+        int r;
+
+        if (!GREEDY_REALLOC(t->started, t->n_started_allocated, t->n_started + 1))
+                return -ENOMEM;
+        r = job_new(e, f->activity->run->userdata, f, &j);
+        if (r < 0)
+                return r;
+        t->started[t->n_started++] = j;
+        t->n_effects_prepared = i + 1;
+        r = job_prepare(j);                             /* may end the job, and let the array of effects grow */
+        if (r < 0)
+                job_fail_start(j, r);
+        if (r != 0)
+                return 0;
+        if (!event->data && !(event->data = json_new_object()))
+                return -ENOMEM;
+        return json_set(event->data, "process", e->executor->ops->identify(j->exec));
+}
+
+static void prepare_all(Engine *e, Turn *t) {
+        for (size_t i = t->n_effects_prepared; t->error == 0 && i < t->outcome.n_effects; i++) {
+                int r = t->outcome.effects[i].type == EFFECT_START_STEP ? prepare(e, t, i) : 0;
+
+                if (r < 0)
+                        (void) turn_spoil(e, r);
+                else
+                        t->n_effects_prepared = i + 1;
+        }
+}
+
+/* ---- writing ---- */
+
+static int put_definition(Engine *e, const Turn *t, Definition *d) {
+        int r;
+
+        if (d->stored || d->put_in == t->serial)
+                return 0;
+        r = store_put_definition(e->store, d->hash, d->runbook->name, d->runbook->format == TREE_JSON ? "json" : "yaml", d->runbook->text,
+                                 d->runbook->text_size);
+        if (r < 0)
+                return r;
+        d->put_in = t->serial;
+        return 0;
+}
+
+static int append_event(Engine *e, const Run *run, const Event *event) {
+        _cleanup_free_ char *data = NULL;
+        int r = event_encode(event, &data);
+
+        if (r < 0)
+                return r;
+        return store_append_event(e->store, &(EventRow) {
+                .run = run->id,
+                .seq = event->seq,
+                .at = event->at.wall,
+                .boot_at = event->at.boottime,
+                .boot = event->at.boot,
+                .uid = event->uid,
+                .user = event->user,
+                .type = event_type_to_string(event->type),
+                .activity = event_subject(event, run->runbook),
+                .attempt = event->attempt,
+                .step = event_step_id(event, run->runbook),
+                .data = data,
+        });
+}
+
+static int write_events(Engine *e, const Turn *t) {
+        size_t i = 0;
+
+        for (size_t s = 0; s < t->n_segments; s++)
+                for (; i < t->segments[s].end; i++) {
+                        int r = append_event(e, t->segments[s].run->run, t->outcome.events[i]);
+                        if (r < 0)
+                                return r;
+                }
+        return 0;
+}
+
+static uint64_t text_hash(const char *s) {              /* FNV-1a: only says whether a text is still the same */
+        uint64_t h = 0xcbf29ce484222325;
+
+        for (; s && *s; s++)
+                h = (h ^ (uint8_t) *s) * 0x100000001b3;
+        return h;
+}
+
+void row_copy(const RunRow *row, RowCopy *ret) {
+        memset(ret, 0, sizeof *ret);                    /* compared as a whole */
+        ret->state = row->state;
+        ret->had_errors = row->had_errors;
+        ret->pending_requests = row->pending_requests;
+        ret->attempt = row->attempt;
+        ret->started_at = row->started_at;
+        ret->finished_at = row->finished_at;
+        ret->scheduled_for = row->scheduled_for;
+        ret->status_text = text_hash(row->status_text);
+}
+
+/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. */
+static int write_row(Engine *e, Touched *touched) {
+        EngineRun *er = touched->run;
+        const Run *r = er->run;
+        _cleanup_free_ char *text = run_status_text(r), *labels = NULL;
+        RunRow row = {
+                .id = r->id,
+                .runbook = r->runbook->name,
+                .definition = r->runbook->hash,
+                .state = r->state,
+                .status_text = text,
+                .created_at = r->created_at,
+                .started_at = r->started_at,
+                .finished_at = r->finished_at,
+                .scheduled_for = r->scheduled_for,
+                .started_by = r->started_by,
+                .had_errors = r->had_errors,
+                .pending_requests = run_pending_requests(r),
+                .attempt = r->attempt,
+                .replay_of = r->replay_of,
+                .root_run = r->root_run,
+                .n_events = r->last_seq,
+                .trigger = r->trigger,
+                .dedup_key = r->dedup_key,
+        };
+
+        if (!text)
+                return -ENOMEM;
+        row_copy(&row, &touched->row);
+        if (!er->is_new && memcmp(&touched->row, &er->row, sizeof er->row) == 0)
+                return 0;
+        if (r->labels && !(labels = json_to_string(r->labels, false)))
+                return -ENOMEM;
+        row.labels = labels;
+        return store_put_run(e->store, &row);
+}
+
+static int write_rows(Engine *e, Turn *t) {
+        for (size_t i = 0; i < t->n_runs; i++) {
+                EngineRun *er = t->runs[i].run;
+                int r = er->is_new ? put_definition(e, t, er->definition) : 0;
+
+                if (r >= 0)
+                        r = write_row(e, &t->runs[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int write_turn(Engine *e, Turn *t) {
+        int r;
+
+        if (t->error < 0)
+                return t->error;
+        r = store_begin(e->store);
+        if (r < 0)
+                return r;
+        r = write_rows(e, t);
+        if (r >= 0)
+                r = write_events(e, t);
+        if (r < 0) {
+                store_rollback(e->store);
+                return r;
+        }
+        return store_commit(e->store);
+}
+
+/* ---- after ---- */
+
+static void launch_all(const Turn *t) {
+        for (size_t i = 0; i < t->n_started; i++)
+                if (t->started[i]->state == JOB_PREPARED)
+                        job_launch(t->started[i]);
+}
+
+static void stop_all(const Turn *t) {
+        for (size_t i = 0; i < t->outcome.n_effects; i++) {
+                const Effect *f = &t->outcome.effects[i];
+
+                if (f->type == EFFECT_STOP_STEP && f->activity->job)
+                        job_stop(f->activity->job, f->again);
+        }
+}
+
+static void note_stored(Engine *e, Turn *t) {
+        for (size_t i = 0; i < t->n_ended; i++)
+                job_free(t->ended[i]);
+        for (size_t i = 0; i < t->n_runs; i++) {
+                EngineRun *er = t->runs[i].run;
+
+                if (er->definition->put_in == t->serial)
+                        er->definition->stored = true;
+                if (!er->is_new)
+                        count_run(e, er->row.state, -1);
+                count_run(e, t->runs[i].row.state, 1);
+                er->row = t->runs[i].row;
+                er->recovering = false;
+        }
+}
+
+static void retire(Engine *e, EngineRun *er) {
+        Run *run = er->run;
+
+        if (e->observer && e->observer->run_removed)
+                e->observer->run_removed(e->observer_userdata, run, false);
+        engine_run_retire(er);
+}
+
+static void retire_all(Engine *e, Turn *t) {
+        for (size_t i = 0; i < t->n_runs; i++)
+                if (run_state_is_terminal(t->runs[i].run->run->state))
+                        retire(e, t->runs[i].run);
+}
+
+static void succeed(Engine *e, Turn *t) {
+        launch_all(t);
+        note_stored(e, t);
+        stop_all(t);
+        storage_succeeded(e);
+        publish_turn(e, t);
+        retire_all(e, t);
+}
+
+static PaceInput pace_input(const Engine *e) {
+        const Turn *t = e->turn;
+
+        return (PaceInput){
+                .now = now_usec(CLOCK_MONOTONIC),
+                .began = t->began,
+                .running = e->n_running,
+                .ended = t->n_processes,
+                .cpus = e->cpus,
+                .urgent = e->commit_hurried || t->error < 0 || e->last_ticket > e->decided_ticket || e->storage != STORAGE_FINE ||
+                          e->stopping,
+        };
+}
+
+static Turn *next_turn(Engine *e, Turn *t) {
+        Turn *next = t == &e->turns[0] ? &e->turns[1] : &e->turns[0];
+
+        next->serial = ++e->last_serial;
+        return next;
+}
+
+static void commit_turn(Engine *e) {
+        Turn *t = e->turn;
+        PaceInput in = pace_input(e);
+        int r;
+
+        if (e->storage != STORAGE_FAILING)
+                turn_feed_stale(e);
+        schedule(e);
+        if (turn_is_empty(t)) {
+                if (e->storage == STORAGE_TRIED)        /* the probe was all there was to write */
+                        storage_succeeded(e);
+                return;
+        }
+        pace_committed(&e->pace, &in, e->held);
+        prepare_all(e, t);
+        r = write_turn(e, t);
+        e->settling = true;
+        t->ticket = e->last_ticket;
+        e->turn = next_turn(e, t);
+        if (r < 0)
+                storage_failed(e, t, r);
+        else
+                succeed(e, t);
+        turn_clear(t);
+        e->settling = false;
+}
+
+static int disarm(Engine *e) {
+        int r = sd_event_source_set_enabled(e->commit_source, SD_EVENT_OFF);
+
+        if (r >= 0 && e->held)
+                r = sd_event_source_set_enabled(e->hold_source, SD_EVENT_OFF);
+        if (r >= 0 && e->commit_hurried)
+                r = sd_event_source_set_priority(e->commit_source, PRIORITY_COMMIT);
+        return r;
+}
+
+int engine_commit(Engine *e) {
+        int r;
+
+        if (e->committing)
+                return 0;
+        r = disarm(e);
+        if (r < 0)
+                return r;
+        e->committing = true;
+        commit_turn(e);
+        e->committing = e->commit_hurried = e->held = false;
+        r = timers_arm(e->timers);
+        if (r < 0)
+                return r;
+        engine_check_stopped(e);
+        return turn_arm(e);
+}
+
+int commit_on_event(sd_event_source *s, void *userdata) {
+        Engine *e = userdata;
+        PaceInput in = pace_input(e);
+        usec_t until = turn_is_empty(e->turn) ? 0 : pace_decide(&e->pace, &in);
+        int r;
+
+        if (until == 0)
+                return engine_commit(e);
+        e->held = true;
+        r = sd_event_source_set_time(e->hold_source, until);
+        return r < 0 ? r : sd_event_source_set_enabled(e->hold_source, SD_EVENT_ONESHOT);
+}
+
+int commit_on_time(sd_event_source *s, uint64_t usec, void *userdata) {
+        return engine_commit(userdata);
+}
+
+int engine_flush(Engine *e) {
+        return turn_is_empty(e->turn) && !e->stale.first ? 0 : engine_commit(e);
+}

@@ -1,0 +1,367 @@
+/* Runs come back from the store as they came to be: by folding their events. At the start of the daemon that is followed by clearing
+ * away what earlier steps left (all at once, before anything goes on), by the interruptions of what was running, and by deciding what
+ * is next.
+ *
+ * One damaged run does not stop the others: it is parked as dlq, with what is wrong with it as the reason, by an event that the model
+ * isn't asked for. */
+#include "engine-private.h"
+
+#include <stdio.h>
+
+#include "fd-util.h"
+#include "i18n.h"
+#include "log.h"
+
+/* ---- folding ---- */
+
+typedef struct Folding {
+        Engine *engine;
+        Folded *to;
+        bool track;                                     /* Activity.job holds the identity of the running step's process */
+        int error;                                      /* -EBADMSG: the rest of the events is only counted */
+        char hash[65];
+        char *end_reason;                               /* of the last run-finished that was only counted */
+        usec_t end_at;
+} Folding;
+
+void folded_done(Folded *f) {
+        f->run = run_free(f->run);
+        definition_unuse(TAKE_PTR(f->definition));
+        free(TAKE_PTR(f->reason));
+}
+
+static int on_row(void *userdata, const RunRow *row) {
+        Folding *f = userdata;
+
+        row_copy(row, &f->to->row);
+        (void) snprintf(f->hash, sizeof f->hash, "%s", row->definition);
+        return 0;
+}
+
+static void track(Folding *f, const Event *e) {
+        Activity *a = e->activity >= 0 ? &f->to->run->activities[e->activity] : NULL;
+
+        if (!f->track || (e->type != EVENT_STEP_STARTED && e->type != EVENT_STEP_FINISHED) || !a)
+                return;
+        json_unref(a->job);
+        a->job = e->type == EVENT_STEP_STARTED ? json_ref(json_get(e->data, "process")) : NULL;
+}
+
+static int fold_row(Folding *f, const EventRow *row) {
+        const EventText text = {
+                .seq = row->seq,
+                .at = { .wall = row->at, .boottime = row->boot_at, .boot = row->boot },
+                .uid = row->uid,
+                .user = row->user,
+                .type = row->type,
+                .subject = row->activity,
+                .attempt = row->attempt,
+                .step = row->step,
+                .data = row->data,
+        };
+        _cleanup_(event_freep) Event *e = NULL;
+        Run *run = f->to->run;
+        int r;
+
+        if (row->seq != run->last_seq + 1)
+                return -EBADMSG;
+        r = event_decode(&text, run->runbook, &e);
+        if (r >= 0)
+                r = run_apply(run, e);
+        if (r >= 0)
+                track(f, e);
+        return r;
+}
+
+/* Behind the damage only the end matters, which run_park may have written. */
+static int skip_row(Folding *f, const EventRow *row) {
+        _cleanup_json_ Json *data = NULL;
+
+        if (!streq(row->type, event_type_to_string(EVENT_RUN_FINISHED)) || !row->data ||
+            json_parse(row->data, strlen(row->data), &data) < 0)
+                return 0;
+        free(f->end_reason);
+        f->end_reason = strdup(strempty(json_string(json_get(data, "reason"))));
+        f->end_at = row->at;
+        return f->end_reason ? 0 : -ENOMEM;
+}
+
+static int on_event(void *userdata, const EventRow *row) {
+        Folding *f = userdata;
+        int r;
+
+        f->to->last_seq = row->seq;
+        if (f->error < 0)
+                return skip_row(f, row);
+        r = fold_row(f, row);
+        if (r != -EBADMSG)
+                return r;
+        f->error = r;
+        f->to->reason = xasprintf(_("entry %u of its history (%s) can't be read or does not follow from those before it"), row->seq,
+                                  row->type);
+        return f->to->reason ? skip_row(f, row) : -ENOMEM;
+}
+
+/* Moves what was tracked into the array. */
+static int take_identities(Run *run, Json *identities) {
+        int r = 0;
+
+        for (unsigned i = 0; run && i < run->runbook->n_activities; i++) {
+                Json *identity = TAKE_PTR(run->activities[i].job);
+
+                if (identity && r >= 0)
+                        r = json_append(identities, identity);
+                else
+                        json_unref(identity);
+        }
+        return r;
+}
+
+/* An ended run whose history is damaged is shown as far as it goes, with the end that the store says. */
+static int end_partly(Folding *f) {
+        Run *run = f->to->run;
+
+        if (!run || !run_state_is_terminal(f->to->row.state))
+                return -EBADMSG;
+        run->state = f->to->row.state;
+        run->finished_at = f->to->row.finished_at;
+        run->last_seq = f->to->last_seq;
+        if (f->end_reason) {
+                free(run->reason);
+                run->reason = TAKE_PTR(f->end_reason);
+        }
+        return 0;
+}
+
+static int fold_events(Folding *f, uint32_t id) {
+        int r = store_load_events(f->engine->store, id, 1, 0, on_event, f);
+
+        if (r < 0)
+                return r;
+        if (f->to->last_seq == 0) {
+                f->to->reason = strdup(_("its history is empty"));
+                return f->to->reason ? -EBADMSG : -ENOMEM;
+        }
+        return f->error;
+}
+
+int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret) {
+        Folding f = { .engine = e, .to = ret, .track = identities };
+        int r = store_get_run(e->store, id, on_row, &f), k;
+
+        if (r >= 0)
+                r = definition_load(e, f.hash, &ret->definition, &ret->reason);
+        if (r >= 0)
+                r = run_new(id, ret->definition->runbook, &ret->run);
+        if (r < 0)
+                return r;
+        r = fold_events(&f, id);
+        if (identities && (k = take_identities(ret->run, identities)) < 0 && r >= 0)
+                r = k;
+        if (r == -EBADMSG && partly)
+                r = end_partly(&f);
+        free(f.end_reason);
+        return r;
+}
+
+/* ---- parking ---- */
+
+typedef struct RowText {
+        RunRow row;
+        char *runbook, *definition, *trigger, *labels, *dedup_key;
+} RowText;
+
+static void row_text_done(RowText *t) {
+        free(t->runbook);
+        free(t->definition);
+        free(t->trigger);
+        free(t->labels);
+        free(t->dedup_key);
+}
+
+static int copy_text(const char *s, const char **ret, char **own) {
+        *own = s ? strdup(s) : NULL;
+        *ret = *own;
+        return s && !*own ? -ENOMEM : 0;
+}
+
+static int keep_row(void *userdata, const RunRow *row) {
+        RowText *t = userdata;
+
+        t->row = *row;
+        t->row.status_text = NULL;
+        if (copy_text(row->runbook, &t->row.runbook, &t->runbook) < 0 ||
+            copy_text(row->definition, &t->row.definition, &t->definition) < 0 ||
+            copy_text(row->trigger, &t->row.trigger, &t->trigger) < 0 || copy_text(row->labels, &t->row.labels, &t->labels) < 0 ||
+            copy_text(row->dedup_key, &t->row.dedup_key, &t->dedup_key) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static int append_end(Engine *e, uint32_t id, uint32_t seq, const char *reason, usec_t *ret_at) {
+        Stamp now = engine_now(e);
+        _cleanup_(event_freep) Event *event = event_new(EVENT_RUN_FINISHED, &now, UID_ENGINE, NULL);
+        _cleanup_free_ char *data = NULL;
+        int r;
+
+        if (!event || !(event->reason = strdup(reason)))
+                return -ENOMEM;
+        event->run_state = RUN_DLQ;
+        r = event_encode(event, &data);
+        if (r < 0)
+                return r;
+        *ret_at = now.wall;
+        return store_append_event(e->store, &(EventRow) {
+                .run = id,
+                .seq = seq,
+                .at = now.wall,
+                .boot_at = now.boottime,
+                .boot = now.boot,
+                .uid = UID_ENGINE,
+                .type = event_type_to_string(EVENT_RUN_FINISHED),
+                .data = data,
+        });
+}
+
+static int write_end(Engine *e, RowText *t, uint32_t seq, const char *reason) {
+        int r = append_end(e, t->row.id, seq, reason, &t->row.finished_at);
+
+        if (r < 0)
+                return r;
+        t->row.state = RUN_DLQ;
+        t->row.status_text = run_state_to_string(RUN_DLQ);
+        t->row.pending_requests = 0;
+        t->row.n_events = seq;
+        return store_put_run(e->store, &t->row);
+}
+
+int run_park(Engine *e, uint32_t id, uint32_t last_seq, const char *reason) {
+        _cleanup_(row_text_done) RowText t = { 0 };
+        int r = store_get_run(e->store, id, keep_row, &t);
+
+        if (r >= 0)
+                r = store_begin(e->store);
+        if (r < 0)
+                return r;
+        r = write_end(e, &t, MAX(last_seq, t.row.n_events) + 1, reason);
+        if (r < 0) {
+                store_rollback(e->store);
+                return r;
+        }
+        r = store_commit(e->store);
+        if (r < 0)
+                return r;
+        log_error(_("Run %u is damaged and was parked (dlq): %s"), id, reason);
+        return 0;
+}
+
+/* ---- the start of the daemon ---- */
+
+typedef struct Numbers {
+        uint32_t *items;
+        size_t n, allocated;
+} Numbers;
+
+static void numbers_done(Numbers *n) {
+        free(n->items);
+}
+
+static int on_unfinished(void *userdata, const RunRow *row) {
+        Numbers *n = userdata;
+
+        if (!GREEDY_REALLOC(n->items, n->allocated, n->n + 1))
+                return -ENOMEM;
+        n->items[n->n++] = row->id;
+        return 0;
+}
+
+static int load_run(Engine *e, uint32_t id, Json *identities) {
+        _cleanup_(folded_done) Folded f = { 0 };
+        EngineRun *er;
+        int r = run_fold(e, id, false, identities, &f);
+
+        if (r == -EBADMSG || r == -EUCLEAN)
+                return run_park(e, id, f.last_seq, f.reason ? f.reason : strerror(-r));
+        if (r < 0)
+                return r;
+        r = engine_run_new(e, id, TAKE_PTR(f.definition), &er);
+        if (r < 0)
+                return r;
+        er->row = f.row;
+        er->recovering = true;
+        count_run(e, er->row.state, 1);
+        engine_run_attach(er, TAKE_PTR(f.run));
+        return 0;
+}
+
+static int load_runs(Engine *e, const Numbers *ids, Json *identities) {
+        for (size_t i = 0; i < ids->n; i++) {
+                int r = load_run(e, ids->items[i], identities);
+
+                if (r == -ENOMEM)
+                        return r;
+                if (r < 0)
+                        log_error_errno(r, _("Run %u can't be read and is left alone until the next start: %m"), ids->items[i]);
+        }
+        return 0;
+}
+
+/* What was created and not started waits its turn like at any other time; all else goes on at once. */
+int run_go_on(Engine *e, EngineRun *er) {
+        Stamp now = engine_now(e);
+        size_t n_events = e->turn->outcome.n_events;
+        int r = turn_reserve(e);
+
+        if (r >= 0)
+                r = turn_book(e, er, run_recover(er->run, &now, &e->limits, &e->turn->outcome));
+        if (r < 0)
+                return r;
+        er->recovering = e->turn->outcome.n_events > n_events;
+        if (!er->run->start_wanted)
+                return turn_decide(e, er, &now, scheduler_grant(&e->scheduler));
+        engine_defer_start(e, er);
+        return 0;
+}
+
+/* A commit that fails in the middle leaves the rest for when the storage is back. */
+static int go_on(Engine *e, EngineRun *er) {
+        if (e->storage == STORAGE_FAILING) {
+                engine_mark_stale(e, er);
+                return 0;
+        }
+        return run_go_on(e, er);
+}
+
+static int go_on_all(Engine *e, const Numbers *ids) {
+        for (size_t i = 0; i < ids->n; i++) {
+                EngineRun *er = engine_run(e, ids->items[i]);
+                int r = er ? go_on(e, er) : 0;
+
+                if (r >= 0 && e->turn->outcome.n_events >= TURN_EVENTS_MAX)
+                        r = engine_commit(e);
+                if (r < 0)
+                        return r;
+        }
+        return engine_commit(e);
+}
+
+int engine_recover(Engine *e) {
+        _cleanup_(numbers_done) Numbers ids = { 0 };
+        _cleanup_json_ Json *identities = json_new_array();
+        int r;
+
+        if (!identities)
+                return -ENOMEM;
+        r = store_unfinished_runs(e->store, on_unfinished, &ids);
+        if (r >= 0)
+                r = load_runs(e, &ids, identities);
+        if (r >= 0)
+                r = e->executor->ops->clean_up(e->executor, identities);
+        if (r < 0)
+                return r;
+        count_dead_letters(e);
+        e->counts_told = e->counts;
+        if (ids.n > 0)
+                log_info(P_("%zu unfinished run was read back", "%zu unfinished runs were read back", ids.n), ids.n);
+        return go_on_all(e, &ids);
+}

@@ -1,0 +1,293 @@
+#include "engine-fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "fd-util.h"
+
+const Actor world_actor = { .uid = 1000, .user = "alice" };
+
+const char world_chain[] = "phases:\n"
+                           "  - name: main\n"
+                           "    activities:\n"
+                           "      - {name: a, run: 'true'}\n"
+                           "      - {name: b, run: 'true'}\n"
+                           "      - {name: c, run: 'true'}\n";
+
+const char world_wide[] = "phases:\n"
+                          "  - name: main\n"
+                          "    activities:\n"
+                          "      - {name: w1, needs: [], run: 'true'}\n"
+                          "      - {name: w2, needs: [], run: 'true'}\n"
+                          "      - {name: w3, needs: [], run: 'true'}\n"
+                          "      - {name: w4, needs: [], run: 'true'}\n"
+                          "      - {name: w5, needs: [], run: 'true'}\n"
+                          "      - {name: w6, needs: [], run: 'true'}\n";
+
+const char world_sign[] = "phases:\n"
+                          "  - name: main\n"
+                          "    activities:\n"
+                          "      - {name: qa, approval: {title: Ship it}}\n"
+                          "      - {name: go, run: 'true'}\n";
+
+/* ---- the observer ---- */
+
+static void on_committed(void *userdata, Ticket ticket, int r) {
+        World *w = userdata;
+
+        w->committed = ticket;
+        w->committed_r = r;
+        strbuf_appendf(&w->trace, "committed %" PRIu64 " %d\n", ticket, r);
+}
+
+static void on_run_added(void *userdata, Run *run) {
+        strbuf_appendf(&((World *) userdata)->trace, "added %u\n", run->id);
+}
+
+static void on_run_changed(void *userdata, Run *run) {
+        strbuf_appendf(&((World *) userdata)->trace, "run %u %s\n", run->id, run_state_to_string(run->state));
+}
+
+static void on_activity_changed(void *userdata, Activity *a) {
+        strbuf_appendf(&((World *) userdata)->trace, "activity %u/%s %s\n", a->run->id, a->def->name, activity_state_to_string(a->state));
+}
+
+static void on_request_opened(void *userdata, Activity *a) {
+        strbuf_appendf(&((World *) userdata)->trace, "opened %u/%s %s\n", a->run->id, a->def->name, a->request->title);
+}
+
+static void on_request_resolved(void *userdata, Activity *a, const char *how, uint32_t uid) {
+        strbuf_appendf(&((World *) userdata)->trace, "resolved %u/%s %s %u\n", a->run->id, a->def->name, how, uid);
+}
+
+static void on_run_finished(void *userdata, Run *run) {
+        strbuf_appendf(&((World *) userdata)->trace, "finished %u %s\n", run->id, run_state_to_string(run->state));
+}
+
+static void on_run_removed(void *userdata, Run *run, bool again) {
+        strbuf_appendf(&((World *) userdata)->trace, "removed %u%s\n", run->id, again ? " again" : "");
+}
+
+static void on_counts_changed(void *userdata) {
+        World *w = userdata;
+        uint32_t active, on_hold, dead;
+
+        engine_counts(w->engine, &active, &on_hold, &dead);
+        strbuf_appendf(&w->trace, "counts %u %u %u\n", active, on_hold, dead);
+}
+
+static const Observer observer = {
+        .committed = on_committed,
+        .run_added = on_run_added,
+        .run_changed = on_run_changed,
+        .activity_changed = on_activity_changed,
+        .request_opened = on_request_opened,
+        .request_resolved = on_request_resolved,
+        .run_finished = on_run_finished,
+        .run_removed = on_run_removed,
+        .counts_changed = on_counts_changed,
+};
+
+/* ---- setting up ---- */
+
+int world_setup(void **state) {
+        World *w = calloc(1, sizeof *w);
+        const char *directories[2] = { 0 };
+
+        if (!w || fault_vfs_register() < 0)
+                return -1;
+        strcpy(w->top, "/tmp/test-engine-XXXXXX");
+        if (!mkdtemp(w->top))
+                return -1;
+        (void) snprintf(w->state, sizeof w->state, "%s/state", w->top);
+        (void) snprintf(w->runbooks, sizeof w->runbooks, "%s/runbooks", w->top);
+        directories[0] = w->runbooks;
+        w->max_steps = 4;
+        w->max_resumes = 3;
+        if (mkdir(w->runbooks, 0700) < 0 || sd_event_new(&w->event) < 0 || library_new(directories, &w->library) < 0)
+                return -1;
+        *state = w;
+        world_write(w, "chain.yaml", world_chain);
+        world_write(w, "wide.yaml", world_wide);
+        world_write(w, "sign.yaml", world_sign);
+        world_open(w);
+        return 0;
+}
+
+int world_teardown(void **state) {
+        World *w = *state;
+        _cleanup_close_ int fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        world_close(w);
+        library_free(w->library);
+        sd_event_unref(w->event);
+        strbuf_done(&w->trace);
+        (void) remove_tree(fd, w->top + strlen("/tmp/"));
+        free(w);
+        return 0;
+}
+
+void world_open_store(World *w) {
+        const StoreOptions store_options = { .directory = w->state, .durability = DURABILITY_FULL, .vfs = FAULT_VFS };
+        _cleanup_free_ char *error = NULL;
+        int r = store_open(&store_options, &w->store, &error);
+
+        if (r < 0)
+                fail_msg("%s", error ? error : strerror(-r));
+}
+
+void world_open_engine(World *w) {
+        w->fake = fake_new(&w->trace);
+        const EngineOptions options = {
+                .event = w->event,
+                .store = w->store,
+                .executor = &w->fake->executor,
+                .library = w->library,
+                .state_directory = w->state,
+                .max_steps = w->max_steps,
+                .limits = { .max_resumes = w->max_resumes, .hook_timeout = 5 * USEC_PER_MINUTE },
+                .observer = &observer,
+                .observer_userdata = w,
+        };
+        assert_ok(engine_new(&options, &w->engine));
+        assert_ok(engine_recover(w->engine));
+}
+
+void world_open(World *w) {
+        world_open_store(w);
+        world_open_engine(w);
+}
+
+void world_close(World *w) {
+        fault_disarm();
+        w->engine = engine_free(w->engine);
+        w->fake = fake_free(w->fake);
+        w->store = store_close(w->store);
+}
+
+void world_again(World *w) {
+        world_close(w);
+        world_open(w);
+}
+
+void world_write(World *w, const char *name, const char *text) {
+        _cleanup_free_ char *path = path_join(w->runbooks, name);
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        assert_ok(write_all(fd, text, strlen(text)));
+}
+
+/* ---- driving ---- */
+
+void world_turn(World *w) {
+        while (sd_event_run(w->event, 0) > 0)
+                ;
+}
+
+void world_wait(World *w, const char *line) {
+        world_turn(w);
+        while (!world_traced(w, line))
+                assert_true(sd_event_run(w->event, 20 * USEC_PER_SEC) > 0);
+        world_turn(w);
+}
+
+static const char *find(const World *w, const char *line, const char *from) {
+        size_t n = strlen(line);
+
+        for (const char *p = from; p && (p = strstr(p, line)); p++)
+                if ((p == w->trace.s || p[-1] == '\n') && p[n] == '\n')
+                        return p;
+        return NULL;
+}
+
+bool world_traced(const World *w, const char *line) {
+        return w->trace.n > 0 && find(w, line, w->trace.s);
+}
+
+unsigned world_trace_count(const World *w, const char *line) {
+        unsigned n = 0;
+
+        for (const char *p = w->trace.n > 0 ? find(w, line, w->trace.s) : NULL; p; p = find(w, line, p + 1))
+                n++;
+        return n;
+}
+
+size_t world_trace_find(const World *w, const char *line) {
+        const char *p = w->trace.n > 0 ? find(w, line, w->trace.s) : NULL;
+
+        if (!p)
+                fail_msg("no “%s” in:\n%s", line, strempty(w->trace.s));
+        return (size_t) (p - w->trace.s);
+}
+
+void world_trace_clear(World *w) {
+        strbuf_done(&w->trace);
+        w->trace = (StrBuf) { 0 };
+}
+
+int world_try_start(World *w, const char *runbook, const char *inputs, Ticket *ret, char **ret_message) {
+        _cleanup_json_ Json *j = NULL;
+        uint32_t run;
+
+        if (inputs)
+                assert_ok(json_parse(inputs, strlen(inputs), &j));
+        return engine_start_run(w->engine, &(StartRequest) { .runbook = runbook, .inputs = j }, &world_actor, &run, ret, ret_message);
+}
+
+uint32_t world_start(World *w, const char *runbook) {
+        _cleanup_free_ char *message = NULL;
+        uint32_t run = 0;
+        Ticket ticket = 0;
+        int r = engine_start_run(w->engine, &(StartRequest) { .runbook = runbook }, &world_actor, &run, &ticket, &message);
+
+        if (r != VERDICT_OK)
+                fail_msg("%d %s", r, strempty(message));
+        assert_true(ticket > 0);
+        world_turn(w);
+        return run;
+}
+
+Run *world_run(World *w, uint32_t id) {
+        Run *run;
+
+        assert_int_equal(engine_get_run(w->engine, id, &run), VERDICT_OK);
+        return run;
+}
+
+static int take_state(void *userdata, const RunRow *row) {
+        *(RunState *) userdata = row->state;
+        return 0;
+}
+
+RunState world_stored_state(World *w, uint32_t id) {
+        RunState state;
+
+        assert_ok(store_get_run(w->store, id, take_state, &state));
+        return state;
+}
+
+typedef struct Counting {
+        const char *type;
+        unsigned n;
+} Counting;
+
+static int count_row(void *userdata, const EventRow *row) {
+        Counting *c = userdata;
+
+        if (!c->type || streq(row->type, c->type))
+                c->n++;
+        return 0;
+}
+
+unsigned world_events(World *w, uint32_t run, const char *type) {
+        Counting c = { .type = type };
+
+        assert_ok(store_load_events(w->store, run, 1, 0, count_row, &c));
+        return c.n;
+}
+
+void world_fail(World *w) {
+        fault_arm(&(FaultPlan) { .target = FAULT_SYNC, .action = FAULT_IOERR, .at = 1, .lasting = true });
+}

@@ -1,0 +1,118 @@
+/* What a commit tells: once for each object, and nothing that isn't so. */
+#include "engine-fixture.h"
+
+#include <stdio.h>
+
+/* Steps of processes come and go without a change of their activity. */
+static void test_steps_are_no_change(void **state) {
+        World *w = *state;
+
+        world_write(w, "two.yaml", "phases:\n  - name: main\n    activities:\n      - {name: a, steps: [{run: one}, {run: two}]}\n");
+        world_start(w, "two");
+        world_trace_clear(w);
+        fake_exit(w->fake, 1, "a", 0);
+        world_turn(w);
+        assert_string_equal(w->trace.s, "end 1/a/1\nprepare 1/a/2\nlaunch 1/a/2\nrun 1 running\n");
+}
+
+static void test_once(void **state) {
+        World *w = *state;
+
+        world_start(w, "wide");
+        world_trace_clear(w);
+        for (unsigned i = 1; i <= 4; i++) {
+                char name[8];
+                (void) snprintf(name, sizeof name, "w%u", i);
+                fake_exit(w->fake, 1, name, 0);
+        }
+        world_turn(w);
+        assert_int_equal(world_trace_count(w, "run 1 running"), 1);
+        for (unsigned i = 1; i <= 4; i++) {
+                char line[64];
+                (void) snprintf(line, sizeof line, "activity 1/w%u success", i);
+                assert_int_equal(world_trace_count(w, line), 1);
+        }
+        assert_int_equal(world_trace_count(w, "activity 1/w5 running"), 1);
+}
+
+/* A whole run within one commit: told as added, changed, finished, removed, in this order. */
+static void test_short_life(void **state) {
+        World *w = *state;
+
+        world_write(w, "none.yaml", "phases:\n  - name: main\n    if: ${{ false }}\n    activities:\n      - {name: a, run: 'true'}\n");
+        world_trace_clear(w);
+        world_start(w, "none");
+        assert_string_equal(w->trace.s, "committed 1 0\nadded 1\nactivity 1/a skipped\nrun 1 skipped\nfinished 1 skipped\nremoved 1\n");
+}
+
+/* A request that was opened and is gone in the same commit is not told as open. */
+static void test_request_in_one_turn(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *first = NULL, *second = NULL;
+        Ticket ticket;
+
+        assert_int_equal(world_try_start(w, "sign", NULL, &ticket, &first), VERDICT_OK);
+        assert_int_equal(engine_answer(w->engine, 1, "qa", &world_actor, false, NULL, NULL, &ticket, &second), VERDICT_OK);
+        world_turn(w);
+        assert_false(world_traced(w, "opened 1/qa Ship it"));
+        assert_true(world_traced(w, "resolved 1/qa rejected 1000"));
+        assert_true(world_trace_find(w, "added 1") < world_trace_find(w, "finished 1 rejected"));
+        assert_true(world_trace_find(w, "run 1 rejected") < world_trace_find(w, "resolved 1/qa rejected 1000"));
+}
+
+static void test_counts(void **state) {
+        World *w = *state;
+        uint32_t active, on_hold, dead;
+
+        world_start(w, "chain");
+        world_start(w, "sign");
+        world_write(w, "again.yaml",
+                    "phases:\n  - name: main\n    activities:\n      - {name: a, retries: {max: 1, initialIntervalMs: 1}, run: 'true'}\n");
+        world_start(w, "again");
+        engine_counts(w->engine, &active, &on_hold, &dead);
+        assert_int_equal(active, 2);
+        assert_int_equal(on_hold, 1);
+        assert_int_equal(dead, 0);
+        fake_exit(w->fake, 3, "a", 1);
+        world_trace_clear(w);
+        world_wait(w, "launch 3/a/1");
+        assert_false(world_traced(w, "counts 2 1 0"));  /* said when it changes only */
+        fake_exit(w->fake, 3, "a", 1);
+        world_turn(w);
+        assert_true(world_traced(w, "finished 3 exhausted"));
+        assert_true(world_traced(w, "counts 1 1 1"));
+        world_again(w);
+        engine_counts(w->engine, &active, &on_hold, &dead);
+        assert_int_equal(active, 1);
+        assert_int_equal(on_hold, 1);
+        assert_int_equal(dead, 1);
+}
+
+/* An observer without members is fine, and so is none. */
+static void test_no_observer(void **state) {
+        World *w = *state;
+        static const Observer empty;
+
+        w->engine->observer = &empty;
+        uint32_t run = world_start(w, "sign");
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+        assert_int_equal(engine_answer(w->engine, run, "qa", &world_actor, true, NULL, NULL, &ticket, &message), VERDICT_OK);
+        world_turn(w);
+        w->engine->observer = NULL;
+        fake_exit(w->fake, run, "go", 0);
+        world_turn(w);
+        assert_int_equal(world_stored_state(w, run), RUN_SUCCESS);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                engine_test(test_steps_are_no_change),
+                engine_test(test_once),
+                engine_test(test_short_life),
+                engine_test(test_request_in_one_turn),
+                engine_test(test_counts),
+                engine_test(test_no_observer),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
