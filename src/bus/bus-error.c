@@ -1,0 +1,79 @@
+/* Verdicts as bus errors: one table gives each its name and the errno that a C client sees. The names are a part of the contract; a test
+ * holds the table against the engine's verdict_to_string(). */
+#include "bus-error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "bus-names.h"
+#include "fd-util.h"
+#include "i18n.h"
+
+static const sd_bus_error_map verdict_map[] = {
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchRunbook", ENOENT),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchRun", ENOENT),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchActivity", ENOENT),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchStep", ENOENT),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "InvalidRunbook", EBADMSG),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "InvalidInput", EINVAL),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "WrongState", ESTALE),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "AlreadyAnswered", EALREADY),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NotApprover", EACCES),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "TooMany", EUSERS),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "TooLarge", EMSGSIZE),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "StorageUnavailable", EIO),
+        SD_BUS_ERROR_MAP_END,
+};
+
+/* The entries stand in the order of the enum, without VERDICT_OK. */
+static const sd_bus_error_map *find(Verdict v) {
+        if (v <= VERDICT_OK || v >= _VERDICT_MAX)
+                return NULL;
+        return &verdict_map[v - 1];
+}
+
+const char *bus_error_name(Verdict v) {
+        const sd_bus_error_map *e = find(v);
+        return e ? e->name : NULL;
+}
+
+static int set_formatted(sd_bus_error *error, const char *name, int code, const char *fmt, va_list ap) {
+        _cleanup_free_ char *text = NULL;
+        if (vasprintf(&text, fmt, ap) < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        (void) sd_bus_error_set(error, name, text);
+        return -code;
+}
+
+int bus_refuse(sd_bus_error *error, Verdict v, const char *fmt, ...) {
+        const sd_bus_error_map *e = find(v);
+        assert(e);
+        va_list ap;
+        va_start(ap, fmt);
+        int r = set_formatted(error, e->name, e->code, fmt, ap);
+        va_end(ap);
+        return r;
+}
+
+#define DEFINE_REFUSAL(function, name, code)                            \
+        int function(sd_bus_error *error, const char *fmt, ...) {       \
+                va_list ap;                                             \
+                va_start(ap, fmt);                                      \
+                int r = set_formatted(error, name, code, fmt, ap);      \
+                va_end(ap);                                             \
+                return r;                                               \
+        }
+DEFINE_REFUSAL(bus_invalid_args, SD_BUS_ERROR_INVALID_ARGS, EINVAL)
+DEFINE_REFUSAL(bus_limits_exceeded, SD_BUS_ERROR_LIMITS_EXCEEDED, ENOBUFS)
+DEFINE_REFUSAL(bus_access_denied, SD_BUS_ERROR_ACCESS_DENIED, EACCES)
+
+int bus_verdict(sd_bus_error *error, int r, const char *message) {
+        if (r <= 0)
+                return r < 0 && message ? sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "%s", message) : r;
+        const sd_bus_error_map *e = find((Verdict) r);
+        if (!e)
+                return -EINVAL;
+        return bus_refuse(error, (Verdict) r, "%s", message ? message : verdict_to_string((Verdict) r));
+}

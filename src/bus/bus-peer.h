@@ -1,0 +1,28 @@
+/* Who calls: uid and groups of each unique name, asked from the bus once. */
+#pragma once
+
+#include <systemd/sd-bus.h>
+
+#include "macros.h"
+
+#define PEERS_MAX 1024u                                 /* callers remembered; those with open calls are never forgotten */
+#define PEER_OPEN_MAX 256u                              /* calls of one caller that wait for an answer */
+#define PEER_GROUPS_MAX 65536u
+
+typedef struct Peers Peers;
+typedef struct Peer Peer;
+
+int peers_new(sd_bus *connection, Peers **ret);
+Peers *peers_free(Peers *p);
+DEFINE_CLEANUP(Peers *, peers_free)
+/* Admits a method call: 1 and its caller; 0: the call waits for the bus to say who it is, and will come again; negative: refused, *error is
+ * set. */
+int peers_admit(Peers *p, sd_bus_message *m, Peer **ret, sd_bus_error *error);
+/* The caller of a message that was admitted, or NULL. */
+Peer *peers_find(Peers *p, sd_bus_message *m);
+
+uid_t peer_uid(const Peer *p);
+const char *peer_user(Peer *p);                         /* its name, or the number as text; NULL: out of memory */
+bool peer_in_group(const Peer *p, gid_t gid);
+void peer_hold(Peer *p);                                /* a call of it waits for its answer */
+void peer_release(Peer *p);

@@ -1,0 +1,109 @@
+/* Shared by the files of src/bus. */
+#pragma once
+
+#include "bus-error.h"
+#include "bus-names.h"
+#include "bus-path.h"
+#include "bus-peer.h"
+#include "bus.h"
+#include "hashmap.h"
+#include "list.h"
+
+#define REPLY_SIZE_MAX (8u * 1024u * 1024u)             /* of any message that we send */
+#define PAGE_SIZE_MAX (4u * 1024u * 1024u)              /* of a list or a page of one */
+
+typedef struct BusReply BusReply;
+
+/* What `find` has found, for the handler that is called next. Only names: the run is looked up by each handler, after it has committed what
+ * waits. */
+typedef struct BusObject {
+        Bus *bus;
+        uint32_t run;
+        char activity[BUS_ACTIVITY_NAME_SIZE];          /* "" for a run */
+} BusObject;
+
+#define BUS_SLOTS_MAX 8
+
+struct Bus {
+        Engine *engine;
+        Library *library;
+        bool user_mode;
+        int (*reload)(void *userdata, char **ret_error);
+        void *reload_userdata;
+        sd_bus *connection;                             /* NULL while there is none */
+        sd_bus_slot *slots[BUS_SLOTS_MAX];
+        size_t n_slots;
+        Peers *peers;                                   /* of this connection */
+        QUEUE_HEAD(BusReply) replies;
+        Ticket committed;                               /* the last ticket that was decided … */
+        int committed_result;                           /* … and how */
+        BusObject object;
+        IntMap *shots;                                  /* run number → RunShot */
+        uint32_t n_active, n_on_hold, n_dead_letter;    /* as last told */
+};
+
+/* bus-reply.c */
+/* The end of every acting method: a verdict becomes an error; a ticket makes the message wait for its commit; without one it is answered
+ * now. run: the answer is (u o), else it is empty. Returns what the handler returns. */
+int bus_finish(Bus *b, sd_bus_message *m, sd_bus_error *error, int r, const char *text, Ticket ticket, uint32_t run);
+void bus_replies_decide(Bus *b, Ticket ticket, int result);
+void bus_replies_drop(Bus *b);
+int bus_reply_json(sd_bus_message *m, const Json *j, sd_bus_error *error);      /* as text; TooLarge over REPLY_SIZE_MAX */
+
+/* bus.c */
+/* For reads: commits what waits, then looks the object up. Both are valid until control returns to the event loop. */
+int bus_read_run(Bus *b, uint32_t id, Run **ret, sd_bus_error *error);
+int bus_read_object(BusObject *o, Run **ret_run, Activity **ret_activity, sd_bus_error *error);
+/* Who sent it, as the engine wants it; the filter has made sure that it is known and may call. */
+int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error);
+
+/* bus-queue.c */
+int bus_shots_new(Bus *b);
+void bus_shots_free(Bus *b);
+int bus_shot_run(Bus *b, const Run *run);
+extern const Observer bus_observer;
+
+/* One row per property, for getters and for PropertiesChanged. `append` appends the value, without a variant around it. */
+typedef struct BusProperty {
+        const char *name, *signature;
+        int (*append)(sd_bus_message *m, const void *object);   /* a Run, or an Activity */
+} BusProperty;
+
+/* The changing ones come first, in this order, so that a bit set can name them. */
+typedef enum RunChange {
+        RUN_CHANGE_STATE,
+        RUN_CHANGE_STATUS_TEXT,
+        RUN_CHANGE_PENDING_REQUESTS,
+        RUN_CHANGE_HAD_ERRORS,
+        RUN_CHANGE_SCHEDULED_FOR,
+        RUN_CHANGE_STARTED_AT,
+        RUN_CHANGE_FINISHED_AT,
+        RUN_CHANGE_NEXT_RETRY_AT,
+        RUN_CHANGE_ATTEMPT,
+        RUN_CHANGE_PHASES,
+        _RUN_CHANGE_MAX
+} RunChange;
+typedef enum ActivityChange {
+        ACTIVITY_CHANGE_STATE,
+        ACTIVITY_CHANGE_WAITING_FOR,
+        ACTIVITY_CHANGE_TITLE,
+        ACTIVITY_CHANGE_APPROVERS,
+        ACTIVITY_CHANGE_DEADLINE,
+        ACTIVITY_CHANGE_ATTEMPT,
+        ACTIVITY_CHANGE_NEXT_RETRY_AT,
+        _ACTIVITY_CHANGE_MAX
+} ActivityChange;
+
+/* bus-manager.c, bus-run.c, bus-activity.c: the tables, and what adds them to a connection. */
+extern const BusProperty run_properties[], activity_properties[];
+int bus_add_manager(Bus *b);
+int bus_add_runs(Bus *b);
+int bus_add_activities(Bus *b);
+int bus_keep_slot(Bus *b, int r, sd_bus_slot *slot);    /* remembers the slot of an sd_bus_add_… that returned r */
+
+/* bus-request.c: who may answer, and what a request says in public. */
+const RequestSpec *activity_request_spec(const Activity *a); /* of the open request, or NULL */
+const char *activity_request_kind(const Activity *a);   /* "" where none is open */
+void activity_approvers(const Activity *a, const Principal **ret, size_t *ret_n);
+int append_approvers(sd_bus_message *m, const Activity *a);
+bool peer_may_answer(const Peer *p, const Activity *a);

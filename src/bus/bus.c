@@ -1,0 +1,133 @@
+/* The Bus object: what it takes to put the daemon's objects onto a connection and off again, the filter that every call passes, and what
+ * reads share.
+ *
+ * Nothing is registered per run: each path is parsed and looked up when it is called. No handler blocks. Every method call but reads of
+ * properties and introspection goes through the filter, which makes it wait until the bus has said who sent it, and refuses who may not
+ * call. Reads commit first what waits, so that nobody sees what may not be on disk. */
+#include "bus-convert.h"
+#include "bus-private.h"
+#include "i18n.h"
+#include "log.h"
+
+int bus_new(const BusOptions *o, Bus **ret) {
+        _cleanup_(bus_freep) Bus *b = calloc(1, sizeof(*b));
+        if (!b)
+                return -ENOMEM;
+        b->engine = o->engine;
+        b->library = o->library;
+        b->user_mode = o->user_mode;
+        b->reload = o->reload;
+        b->reload_userdata = o->reload_userdata;
+        int r = bus_shots_new(b);
+        if (r >= 0)
+                *ret = TAKE_PTR(b);
+        return r;
+}
+
+Bus *bus_free(Bus *b) {
+        if (!b)
+                return NULL;
+        bus_detach(b);
+        bus_shots_free(b);
+        free(b);
+        return NULL;
+}
+
+int bus_take_snapshots(Bus *b) {
+        Run *run;
+        int r = 0;
+        for (size_t i = 0; r >= 0 && engine_iterate_live(b->engine, &i, &run);)
+                r = bus_shot_run(b, run);
+        engine_counts(b->engine, &b->n_active, &b->n_on_hold, &b->n_dead_letter);
+        return r;
+}
+
+/* ---- who may call ---- */
+
+/* Reading properties, introspection and pings: what they show, every local user may know, and a getter can't wait. */
+static bool is_public(sd_bus_message *m) {
+        return sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get") > 0 ||
+               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "GetAll") > 0 ||
+               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Introspectable", NULL) > 0 ||
+               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Peer", NULL) > 0;
+}
+
+static bool may_call(const Bus *b, const Peer *p) {
+        return peer_uid(p) == 0 || (b->user_mode && peer_uid(p) == getuid());
+}
+
+static int filter(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Bus *b = userdata;
+        Peer *peer;
+        uint8_t type;
+        if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL || is_public(m))
+                return 0;
+        int r = peers_admit(b->peers, m, &peer, error);
+        if (r == 0)
+                return 1;                               /* it will come again */
+        if (r > 0 && !may_call(b, peer))
+                r = bus_access_denied(error, b->user_mode ? _("Only the owner of this bus may call.") : _("Only root may call."));
+        return r < 0 ? r : 0;
+}
+
+int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error) {
+        Peer *p = peers_find(b->peers, m);
+        if (!p || !may_call(b, p))
+                return bus_access_denied(error, _("You may not do this."));
+        *ret = (Actor) {.uid = peer_uid(p), .user = peer_user(p)};
+        return ret->user ? 0 : -ENOMEM;
+}
+
+/* ---- reads ---- */
+
+int bus_read_run(Bus *b, uint32_t id, Run **ret, sd_bus_error *error) {
+        int r = engine_flush(b->engine);
+        if (r < 0) /* what could not be stored is dropped from memory too: what is read is what is stored */
+                log_debug_errno(r, "What waited could not be stored before a read: %m");
+        r = engine_get_run(b->engine, id, ret);
+        return r == VERDICT_NO_SUCH_RUN ? bus_refuse(error, VERDICT_NO_SUCH_RUN, _("There is no run %u."), id)
+                                        : bus_verdict(error, r, NULL);
+}
+
+int bus_read_object(BusObject *o, Run **ret_run, Activity **ret_activity, sd_bus_error *error) {
+        int r = bus_read_run(o->bus, o->run, ret_run, error);
+        if (r < 0 || !ret_activity)
+                return r;
+        *ret_activity = run_activity(*ret_run, o->activity);
+        return *ret_activity ? 0 : bus_refuse(error, VERDICT_NO_SUCH_ACTIVITY, _("Run %u has no activity “%s”."), o->run, o->activity);
+}
+
+/* ---- the connection ---- */
+
+int bus_keep_slot(Bus *b, int r, sd_bus_slot *slot) {
+        assert(b->n_slots < BUS_SLOTS_MAX);
+        if (r >= 0)
+                b->slots[b->n_slots++] = slot;
+        return r;
+}
+
+static int add_filter(Bus *b) {
+        sd_bus_slot *slot = NULL;
+        int r = sd_bus_add_filter(b->connection, &slot, filter, b);
+        return bus_keep_slot(b, r, slot);
+}
+
+int bus_attach(Bus *b, sd_bus *connection) {
+        static int (*const parts[])(Bus *b) = {add_filter, bus_add_manager, bus_add_runs, bus_add_activities};
+        assert(!b->connection);
+        b->connection = sd_bus_ref(connection);
+        int r = peers_new(connection, &b->peers);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
+                r = parts[i](b);
+        if (r < 0)
+                bus_detach(b);
+        return r;
+}
+
+void bus_detach(Bus *b) {
+        bus_replies_drop(b);
+        while (b->n_slots > 0)
+                sd_bus_slot_unref(b->slots[--b->n_slots]);
+        b->peers = peers_free(b->peers);
+        b->connection = sd_bus_unref(b->connection);
+}

@@ -1,0 +1,300 @@
+/* Who calls. The other side of a socket pair plays both the callers and the bus's driver. */
+#include "test.h"
+
+#include <stdio.h>
+
+#include "bus-peer.h"
+#include "hashmap.h"
+#include "pair.h"
+
+#define CALLS_MAX 4096
+
+typedef struct World {
+        Pair pair;
+        Peers *peers;
+        uint32_t uid;                                   /* what the driver says; UINT32_MAX: an error */
+        size_t n_groups;                                /* more than two: so many */
+        const char *driver;                             /* the name under which it answers */
+        bool driver_is_slow;
+        sd_bus_message *asked[16];                      /* questions that a slow driver has not answered */
+        size_t n_asked, n_questions;
+        unsigned admitted[CALLS_MAX];                   /* the numbers of calls, in the order in which they came through */
+        size_t n_admitted, n_refused;
+        uid_t last_uid;
+        bool last_in_group;
+        char last_error[128];
+        bool hold_admitted;                             /* they stay open */
+} World;
+
+static World *w;
+
+static void append_many_groups(sd_bus_message *reply) {
+        uint32_t *groups = calloc(w->n_groups, sizeof(uint32_t));
+        assert_non_null(groups);
+        assert_true(sd_bus_message_open_container(reply, 'a', "{sv}") >= 0);
+        assert_true(sd_bus_message_append(reply, "{sv}", "UnixUserID", "u", w->uid) >= 0);
+        assert_true(sd_bus_message_open_container(reply, 'e', "sv") >= 0 && sd_bus_message_append(reply, "s", "UnixGroupIDs") >= 0);
+        assert_true(sd_bus_message_open_container(reply, 'v', "au") >= 0);
+        assert_true(sd_bus_message_append_array(reply, 'u', groups, w->n_groups * sizeof(uint32_t)) >= 0);
+        for (unsigned i = 0; i < 3; i++)
+                assert_true(sd_bus_message_close_container(reply) >= 0);
+        free(groups);
+}
+
+static void answer(sd_bus_message *m) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        if (w->uid == UINT32_MAX)
+                assert_true(sd_bus_message_new_method_errorf(m, &reply, "org.freedesktop.DBus.Error.NameHasNoOwner", "gone") >= 0);
+        else if (w->n_groups > 2) {
+                assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+                append_many_groups(reply);
+        } else {
+                assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+                assert_true(sd_bus_message_append(reply, "a{sv}", 4, "ProcessID", "u", 1u, "UnixUserID", "u", w->uid, "UnixGroupIDs", "au",
+                                                  2, 100u, 200u, "Other", "a{sv}", 1, "x", "ay", 0) >= 0);
+        }
+        assert_true(sd_bus_message_set_sender(reply, w->driver) >= 0);
+        assert_true(sd_bus_send(w->pair.theirs, reply, NULL) >= 0);
+}
+
+static int driver(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        if (sd_bus_message_is_method_call(m, "org.freedesktop.DBus", "GetConnectionCredentials") <= 0)
+                return 0;
+        w->n_questions++;
+        if (w->driver_is_slow) {
+                assert_true(w->n_asked < ELEMENTSOF(w->asked));
+                w->asked[w->n_asked++] = sd_bus_message_ref(m);
+        } else
+                answer(m);
+        return 1;
+}
+
+static int incoming(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        uint32_t number;
+        Peer *p = NULL;
+        if (sd_bus_message_is_method_call(m, "a.b", "Call") <= 0)
+                return 0;
+        assert_true(sd_bus_message_rewind(m, true) >= 0 && sd_bus_message_read(m, "u", &number) >= 0);
+        int r = peers_admit(w->peers, m, &p, &e);
+        if (r < 0) {
+                w->n_refused++;
+                (void) snprintf(w->last_error, sizeof(w->last_error), "%s", e.name);
+        } else if (r > 0) {
+                assert_ptr_equal(peers_find(w->peers, m), p);
+                w->admitted[w->n_admitted++] = number;
+                w->last_uid = peer_uid(p);
+                w->last_in_group = peer_in_group(p, 100) && peer_in_group(p, 200) && !peer_in_group(p, 300);
+                if (w->hold_admitted)
+                        peer_hold(p);
+        }
+        return 1;
+}
+
+static int setup(void **state) {
+        w = calloc(1, sizeof(*w));
+        assert_non_null(w);
+        w->uid = 1000;
+        w->driver = "org.freedesktop.DBus";
+        pair_init(&w->pair);
+        assert_true(sd_bus_add_filter(w->pair.theirs, NULL, driver, NULL) >= 0);
+        assert_true(sd_bus_add_filter(w->pair.ours, NULL, incoming, NULL) >= 0);
+        assert_ok(peers_new(w->pair.ours, &w->peers));
+        pair_settle(&w->pair);
+        return 0;
+}
+
+static int teardown(void **state) {
+        for (size_t i = 0; i < w->n_asked; i++)
+                sd_bus_message_unref(w->asked[i]);
+        peers_free(w->peers);
+        pair_done(&w->pair);
+        free(w);
+        return 0;
+}
+
+static void call(const char *sender, uint32_t number) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        assert_true(sd_bus_message_new_method_call(w->pair.theirs, &m, "a.b", "/", "a.b", "Call") >= 0);
+        assert_true(sd_bus_message_append(m, "u", number) >= 0);
+        assert_true(sd_bus_message_set_expect_reply(m, false) >= 0);
+        if (sender)
+                assert_true(sd_bus_message_set_sender(m, sender) >= 0);
+        assert_true(sd_bus_send(w->pair.theirs, m, NULL) >= 0);
+}
+
+static void answer_all(void) {
+        for (size_t i = 0; i < w->n_asked; i++) {
+                answer(w->asked[i]);
+                sd_bus_message_unref(w->asked[i]);
+        }
+        w->n_asked = 0;
+        w->driver_is_slow = false;
+}
+
+static void test_asked_once(void **state) {
+        for (uint32_t i = 0; i < 10; i++) {
+                call(":1.5", i);
+                pair_settle(&w->pair);
+        }
+        assert_int_equal(w->n_admitted, 10);
+        assert_int_equal(w->n_questions, 1);
+        assert_int_equal(w->last_uid, 1000);
+        assert_true(w->last_in_group);
+        call(":1.6", 10);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_questions, 2);
+}
+
+/* Calls that wait, calls that come while those are on their way back, and later ones: all in order. */
+static void test_order(void **state) {
+        w->driver_is_slow = true;
+        for (uint32_t i = 0; i < 50; i++)
+                call(":1.5", i);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 0);
+        assert_int_equal(w->n_questions, 1);
+        answer_all();
+        for (uint32_t i = 50; i < 100; i++)
+                call(":1.5", i);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 100);
+        for (uint32_t i = 0; i < 100; i++)
+                assert_int_equal(w->admitted[i], i);
+        assert_int_equal(w->n_refused, 0);
+}
+
+static void test_too_many_calls(void **state) {
+        w->driver_is_slow = true;
+        for (uint32_t i = 0; i < PEER_OPEN_MAX + 10; i++)
+                call(":1.5", i);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_refused, 10);
+        assert_string_equal(w->last_error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+        answer_all();
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, PEER_OPEN_MAX);
+        call(":1.5", 1);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, PEER_OPEN_MAX + 1);
+}
+
+static void test_too_many_unanswered(void **state) {
+        w->hold_admitted = true;
+        for (uint32_t i = 0; i < PEER_OPEN_MAX + 10; i++) {
+                call(":1.5", i);
+                pair_settle(&w->pair);
+        }
+        assert_int_equal(w->n_admitted, PEER_OPEN_MAX);
+        assert_int_equal(w->n_refused, 10);
+        call(":1.6", 0);                                /* another caller is not concerned */
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, PEER_OPEN_MAX + 1);
+}
+
+/* The one that called longest ago is forgotten, and asked for again; whoever has open calls is not. */
+static void test_too_many_callers(void **state) {
+        char name[32];
+        for (uint32_t i = 0; i < PEERS_MAX + 5; i++) {
+                (void) snprintf(name, sizeof(name), ":1.%u", i);
+                call(name, i);
+                pair_settle(&w->pair);
+                call(":1.0", i);
+                pair_settle(&w->pair);
+        }
+        assert_int_equal(w->n_refused, 0);
+        assert_int_equal(w->n_questions, PEERS_MAX + 5);
+        call(":1.0", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_questions, PEERS_MAX + 5);
+        call(":1.1", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_questions, PEERS_MAX + 6);
+}
+
+static void test_only_busy_callers(void **state) {
+        char name[32];
+        w->hold_admitted = true;
+        for (uint32_t i = 0; i < PEERS_MAX; i++) {
+                (void) snprintf(name, sizeof(name), ":1.%u", i);
+                call(name, i);
+                pair_settle(&w->pair);
+        }
+        call(":2.1", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, PEERS_MAX);
+        assert_int_equal(w->n_refused, 1);
+        assert_string_equal(w->last_error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+}
+
+static void test_unknown_to_the_bus(void **state) {
+        w->uid = UINT32_MAX;
+        call(":1.5", 0);
+        call(":1.5", 1);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 0);
+        assert_int_equal(w->n_refused, 2);
+        assert_string_equal(w->last_error, SD_BUS_ERROR_ACCESS_DENIED);
+}
+
+/* Only the bus's own word counts. */
+static void test_forged_answer(void **state) {
+        w->driver = ":1.99";
+        w->uid = 0;
+        call(":1.5", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 0);
+        assert_int_equal(w->n_refused, 1);
+        assert_string_equal(w->last_error, SD_BUS_ERROR_ACCESS_DENIED);
+}
+
+static void test_too_many_groups(void **state) {
+        w->n_groups = PEER_GROUPS_MAX;
+        call(":1.5", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 1);
+        w->n_groups = PEER_GROUPS_MAX + 1;
+        call(":1.6", 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_admitted, 1);
+        assert_int_equal(w->n_refused, 1);
+}
+
+static void test_no_sender(void **state) {
+        call(NULL, 0);
+        pair_settle(&w->pair);
+        assert_int_equal(w->n_refused, 1);
+        assert_string_equal(w->last_error, SD_BUS_ERROR_ACCESS_DENIED);
+}
+
+static void test_user_name(void **state) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        w->uid = 0;
+        call(":1.5", 0);
+        pair_settle(&w->pair);
+        assert_true(sd_bus_message_new_method_call(w->pair.theirs, &m, "a.b", "/", "a.b", "Call") >= 0 &&
+                    sd_bus_message_set_sender(m, ":1.5") >= 0);
+        assert_string_equal(peer_user(peers_find(w->peers, m)), "root");
+        w->uid = 4000000000;
+        call(":1.6", 0);
+        pair_settle(&w->pair);
+        m = sd_bus_message_unref(m);
+        assert_true(sd_bus_message_new_method_call(w->pair.theirs, &m, "a.b", "/", "a.b", "Call") >= 0 &&
+                    sd_bus_message_set_sender(m, ":1.6") >= 0);
+        assert_string_equal(peer_user(peers_find(w->peers, m)), "4000000000");
+        m = sd_bus_message_unref(m);
+        assert_true(sd_bus_message_new_method_call(w->pair.theirs, &m, "a.b", "/", "a.b", "Call") >= 0 &&
+                    sd_bus_message_set_sender(m, ":1.7") >= 0);
+        assert_null(peers_find(w->peers, m));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+static const struct CMUnitTest tests[] = {
+        TEST(test_asked_once),         TEST(test_order),
+        TEST(test_too_many_calls),     TEST(test_too_many_unanswered),
+        TEST(test_too_many_callers),   TEST(test_only_busy_callers),
+        TEST(test_unknown_to_the_bus), TEST(test_forged_answer),
+        TEST(test_too_many_groups),
+        TEST(test_no_sender),          TEST(test_user_name),
+};
+TEST_MAIN(tests)
