@@ -1,0 +1,172 @@
+"""Callers that want too much: floods, long lists, large replies. The daemon answers each call, keeps little, and serves the others."""
+import os
+import signal
+
+import dbus
+import dbus.bus
+import dbus.lowlevel
+
+import harness
+from harness import ASK, HELLO, LIMITS_EXCEEDED, MANAGER, NAME, PATH, RUN
+
+OPEN_MAX = 256
+
+
+def resident(pid):
+    with open('/proc/%d/status' % pid, encoding='utf-8') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('RssAnon'))
+
+
+class Flood(harness.TestCase):
+    @classmethod
+    def make_daemon(cls):
+        return harness.Daemon(env={'ASAN_OPTIONS': 'quarantine_size_mb=1'})     # memory is measured
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.daemon.write_runbook('hello', HELLO)
+        cls.daemon.write_runbook('ask', ASK)
+        cls.daemon.start_run('hello').wait_ended()
+
+    def burst(self, connection, count, method, signature, args):
+        """Sends all without waiting; then the answers, in the order in which they came, as error names or ''."""
+        answers = []
+        for _ in range(count):
+            m = dbus.lowlevel.MethodCallMessage(NAME, PATH, MANAGER, method)
+            m.append(*args, signature=signature)
+            connection.send_message_with_reply(m, lambda reply: answers.append(reply.get_error_name() or ''), timeout_s=harness.WAIT)
+        connection.flush()
+        return answers
+
+    def test_calls_of_an_unknown_caller(self):
+        """While the bus has not said who it is, 256 of its calls wait; what is more is refused. Which is certain as the daemon reads nothing before all are there."""
+        connection = self.daemon.bus.connect()
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)
+        try:
+            answers = self.burst(connection, 2000, 'GetRun', 'u', (1,))
+            connection.call_blocking('org.freedesktop.DBus', '/org/freedesktop/DBus', 'org.freedesktop.DBus', 'GetId', '', ())
+        finally:
+            os.kill(self.daemon.process.pid, signal.SIGCONT)
+        harness.wait_until(lambda: len(answers) == 2000, 'all answers')
+        self.assertEqual(answers.count(''), OPEN_MAX)
+        self.assertEqual(answers.count(LIMITS_EXCEEDED), 2000 - OPEN_MAX)
+        answers = self.burst(connection, 200, 'GetRun', 'u', (1,))
+        harness.wait_until(lambda: len(answers) == 200, 'all answers')
+        self.assertEqual(set(answers), {''})
+        connection.close()
+
+    def test_order(self):
+        """Calls of one caller are answered in their order, also those that came before it was known."""
+        connection = self.daemon.bus.connect()
+        seen = []
+        for i in range(100):
+            m = dbus.lowlevel.MethodCallMessage(NAME, PATH, MANAGER, 'Verify')
+            m.append('#' * i + '\nx: %d' % i, signature='s')
+            connection.send_message_with_reply(m, lambda reply, i=i: seen.append(i), timeout_s=harness.WAIT)
+        harness.wait_until(lambda: len(seen) == 100, 'all answers')
+        self.assertEqual(seen, list(range(100)))
+        connection.close()
+
+    def test_flood_of_starts(self):
+        """Every start is answered; another caller is served meanwhile; memory stays."""
+        flooder, other = self.daemon.bus.connect(), self.daemon.bus.connect()
+        args = ('ask', dbus.Dictionary({}, signature='sv'), dbus.Dictionary({'DedupKey': 'flood'}, signature='sv'))
+        answers = self.burst(flooder, 200, 'StartRun', 'sa{sv}a{sv}', args)
+        harness.wait_until(lambda: len(answers) == 200, 'the first answers')
+        before = resident(self.daemon.process.pid)
+        for _ in range(10):
+            answers = self.burst(flooder, 2000, 'StartRun', 'sa{sv}a{sv}', args)
+            self.daemon.manager('GetRun', 'u', 1, connection=other)
+            harness.wait_until(lambda got=answers: len(got) == 2000, 'all answers')
+            self.assertLessEqual(set(answers), {'', LIMITS_EXCEEDED})
+        grown = resident(self.daemon.process.pid) - before
+        self.assertLess(grown, 16 * 1024, 'KiB grown')
+        flooder.close()
+        other.close()
+
+    def test_callers_who_leave(self):
+        """Callers that connect, call and go, more than are remembered."""
+        for _ in range(1100):
+            connection = self.daemon.bus.connect()
+            connection.call_blocking(NAME, PATH, MANAGER, 'GetRun', 'u', (1,))
+            connection.close()
+        connection = self.daemon.bus.connect()
+        m = dbus.lowlevel.MethodCallMessage(NAME, PATH, MANAGER, 'GetRun')
+        m.append(1, signature='u')
+        connection.send_message(m)
+        connection.flush()
+        connection.close()
+        self.assertEqual(self.daemon.manager('GetRun', 'u', 1), PATH + '/run/1')
+
+
+class Sizes(harness.TestCase):
+    def test_long_history(self):
+        """S0.7: pages of at most 4 MiB, no entry lost or double, also when outputs are large."""
+        steps = ', '.join("{run: 'printf \"big=%%s\\n\" \"$(head -c 120000 /dev/zero | tr \"\\0\" %s)\" >>\"$RUNBOOK_OUTPUT\"'}" % chr(97 + i % 26) for i in range(60))
+        self.daemon.write_runbook('big', 'phases: [{name: main, activities: [{name: a, steps: [%s]}]}]\n' % steps)
+        run = self.daemon.start_run('big')
+        self.assertEqual(run.wait_ended(), 'success')
+        first = run.call('GetHistory', 'uu', 0, 0)
+        size = sum(len(e[5]) for e in first)
+        self.assertLessEqual(size, 4 * 1024 * 1024)
+        everything = run.history()
+        self.assertGreater(len(everything), len(first))
+        self.assertEqual([int(e[0]) for e in everything], list(range(1, len(everything) + 1)))
+        self.assertGreater(sum(len(e[5]) for e in everything), 6 * 1024 * 1024)
+
+    def test_reply_that_is_too_large(self):
+        """A small file can mean a large description; what is over 8 MiB is refused, and the connection stays."""
+        self.daemon.write_runbook('large', 'description: &d "%s"\nphases:\n  - name: main\n    activities:\n%s' % (
+            r'\x01' * 20000, ''.join('      - {name: a%d, description: *d, run: "true"}\n' % i for i in range(100))))
+        with self.error('TooLarge'):
+            self.daemon.manager('GetRunbook', 's', 'large')
+        self.assertEqual([str(r[0]) for r in self.daemon.manager('ListRunbooks') if r[0] == 'large'], ['large'])
+
+    def test_many_runs(self):
+        """A list goes on with Before=."""
+        self.daemon.write_runbook('hello', 'phases: [{name: main, activities: [{name: a, if: "false", run: "true"}]}]\n')
+        for _ in range(60):
+            self.daemon.start_run('hello')
+        rows = self.daemon.manager('ListRuns', 'a{sv}', dbus.Dictionary({'Limit': dbus.UInt32(50)}, signature='sv'))
+        more = self.daemon.manager('ListRuns', 'a{sv}', dbus.Dictionary({'Limit': dbus.UInt32(50), 'Before': rows[-1][0]}, signature='sv'))
+        numbers = [int(r[0]) for r in rows + more if r[1] == 'hello']
+        self.assertEqual(numbers, sorted(numbers, reverse=True))
+        self.assertEqual(len(set(numbers)), 60)
+
+    def test_text_that_is_not_utf8(self):
+        """What a step writes can't break a reply."""
+        self.daemon.write_runbook('dirty', '''
+phases:
+  - name: main
+    activities:
+      - name: a
+        steps:
+          - {id: out, run: 'printf "k=\\377\\001x\\n" >>"$RUNBOOK_OUTPUT"; printf "\\377\\000\\376"'}
+          - {run: ': "${{ steps.out.outputs.stdout }}"'}
+          - {run: 'printf "{\\"message\\": \\"bad \\377\\"}" >"$RUNBOOK_ERROR"; exit 1'}
+''')
+        run = self.daemon.start_run('dirty')
+        self.assertEqual(run.wait_ended(), 'failed')
+        run.history()
+        run.describe()
+        self.assertTrue(run.get_all())
+        following, data, end = run.activity('a', 'ReadLog', 'ust', 0, '', 0)
+        self.assertTrue(end)
+        self.assertEqual((bytes(data), int(following)), (b'\xff\0\xfe', 3))
+
+    def test_many_activities(self):
+        """10,000 activities: all of them in one reply."""
+        names = ['activity-with-a-long-name.%05d' % i for i in range(10000)]
+        self.daemon.write_runbook('wide', 'phases: [{name: main, activities: [\n%s]}]\n' % ',\n'.join("{name: %s, if: 'false', run: 'true'}" % n for n in names))
+        run = self.daemon.start_run('wide')
+        self.assertEqual(run.wait_ended(), 'success')
+        rows = run.call('ListActivities')
+        self.assertEqual([str(r[0]) for r in rows], names)
+        self.assertEqual(self.daemon.get(rows[9999][4], harness.ACTIVITY, 'State'), 'skipped')
+        self.assertEqual(len(run.describe()['activities']), 10000)
+        self.assertEqual(self.daemon.get(run.path, RUN, 'State'), 'success')
+
+
+if __name__ == '__main__':
+    harness.main()
