@@ -1,0 +1,280 @@
+/* Every call allows interactive authorization unless --no-ask-password. An error is printed as the daemon wrote it, for its text says what
+ * to do; only where there is no daemon, runbookctl has to know what to say: which bus was tried, and whether another one has a daemon. */
+#include "client.h"
+
+#include <stdarg.h>
+
+#include "bus-json.h"
+#include "i18n.h"
+#include "style.h"
+#include "utf8.h"
+
+static int open_bus(const Ctl *c, sd_bus **ret) {
+        if (c->options.host)
+                return sd_bus_open_system_remote(ret, c->options.host);
+        return c->options.user ? sd_bus_open_user(ret) : sd_bus_open_system(ret);
+}
+
+/* Is there a daemon on the other local bus? Without starting one. */
+static bool other_bus_has_it(const Ctl *c) {
+        sd_bus *bus = NULL;
+        int r;
+
+        if (c->options.host)
+                return false;
+        r = c->options.user ? sd_bus_open_system(&bus) : sd_bus_open_user(&bus);
+        if (r < 0)
+                return false;
+        r = sd_bus_get_name_creds(bus, BUS_NAME, 0, NULL);
+        sd_bus_flush_close_unref(bus);
+        return r >= 0;
+}
+
+static void advise(const Ctl *c) {
+        if (c->options.host)
+                err(_("On that machine: systemctl status runbookd. And can you log in there by ssh?\n"));
+        else if (other_bus_has_it(c))
+                err("%s\n", c->options.user ? _("One runs on the system bus: leave out --user.")
+                                            : _("One runs on your session bus: try \"runbookctl --user\"."));
+        else if (c->options.user)
+                err(_("Start it with \"systemctl --user start runbookd\", or run \"runbookd --user\".\n"));
+        else
+                err(_("Start it with \"systemctl start runbookd\"; its log: \"journalctl -u runbookd\". Your own daemon is reached with "
+                      "--user.\n"));
+}
+
+static int unreachable(Ctl *c, const char *why) {
+        if (c->options.host)
+                (void) ctl_error(c, _("runbookd on %s can't be reached: %s"), c->options.host, why);
+        else
+                (void)ctl_error(c,
+                                c->options.user ? _("runbookd can't be reached on the session bus: %s")
+                                                : _("runbookd can't be reached on the system bus: %s"),
+                                why);
+        advise(c);
+        c->status = STATUS_UNREACHABLE;
+        return -EHOSTUNREACH;
+}
+
+int client_connect(Ctl *c) {
+        sd_bus *bus = NULL;
+
+        if (c->bus)
+                return 0;
+        int r = open_bus(c, &bus);
+        if (r < 0)
+                return unreachable(c, r == -ENOMEDIUM ? _("there is no session bus here (neither DBUS_SESSION_BUS_ADDRESS nor "
+                                                          "XDG_RUNTIME_DIR is set)")
+                                                      : strerror(-r));
+        (void) sd_bus_set_allow_interactive_authorization(bus, !c->options.no_ask_password);
+        c->bus = bus;
+        return 0;
+}
+
+bool client_is_away(const sd_bus_error *error) {
+        static const char *const names[] = {
+                        SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                        SD_BUS_ERROR_DISCONNECTED,    SD_BUS_ERROR_NO_REPLY,
+                        SD_BUS_ERROR_NO_SERVER,       SD_BUS_ERROR_TIMEOUT,
+                        SD_BUS_ERROR_IO_ERROR,        "org.freedesktop.DBus.Error.TimedOut",
+                        "System.Error.ECONNRESET",    "System.Error.ENOTCONN",
+                        "System.Error.EPIPE",         "System.Error.ECONNREFUSED",
+                        "System.Error.ENOENT",        "System.Error.ETIMEDOUT",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (sd_bus_error_has_name(error, names[i]))
+                        return true;
+        return error->name && startswith(error->name, "org.freedesktop.DBus.Error.Spawn.");
+}
+
+int client_error(Ctl *c, const sd_bus_error *error, int r) {
+        const char *text = error->message ? error->message : error->name ? error->name : strerror(r < 0 ? -r : EIO);
+
+        if (client_is_away(error) || (!error->name && (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE || r == -ENOENT)))
+                return unreachable(c, text);
+        (void) ctl_error(c, "%s", text);
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) && startswith(text, "Rejected send message"))
+                err(_("The bus lets only some users talk to runbookd: try it as root, or use your own daemon with --user.\n"));
+        return r < 0 ? r : -EIO;
+}
+
+int client_parse_error(Ctl *c, int r) {
+        return ctl_error(c, _("runbookd answered something that this runbookctl doesn't understand (%s). Are both of one version?"),
+                         strerror(-r));
+}
+
+int client_new_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_message **ret) {
+        int r = client_connect(c);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_call(c->bus, ret, BUS_NAME, path, interface, member);
+        return r < 0 ? ctl_error(c, _("%s can't be called: %s"), member, strerror(-r)) : 0;
+}
+
+int client_try(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret) {
+        int r = sd_bus_call(c->bus, m, CALL_TIMEOUT, error, ret);
+        return r < 0 ? r : 0;
+}
+
+int client_send(Ctl *c, sd_bus_message *m, sd_bus_message **ret) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = client_try(c, m, &error, ret);
+        return r < 0 ? client_error(c, &error, r) : 0;
+}
+
+static int vcall(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_message **ret, const char *types, va_list ap) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+
+        int r = client_new_call(c, path, interface, member, &m);
+        if (r < 0)
+                return r;
+        if (!isempty(types)) {
+                r = sd_bus_message_appendv(m, types, ap);
+                if (r < 0)
+                        return ctl_error(c, _("%s can't be called: %s"), member, strerror(-r));
+        }
+        return client_send(c, m, ret);
+}
+
+int client_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_message **ret, const char *types, ...) {
+        va_list ap;
+
+        va_start(ap, types);
+        int r = vcall(c, path, interface, member, ret, types, ap);
+        va_end(ap);
+        return r;
+}
+
+int client_call_json(Ctl *c, const char *path, const char *interface, const char *member, Json **ret, const char *types, ...) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *text;
+        va_list ap;
+
+        va_start(ap, types);
+        int r = vcall(c, path, interface, member, &reply, types, ap);
+        va_end(ap);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "s", &text);
+        if (r >= 0)
+                r = json_parse(text, strlen(text), ret);
+        return r < 0 ? client_parse_error(c, r) : 0;
+}
+
+int client_get_properties(Ctl *c, const char *path, const char *interface, Json **ret) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+
+        int r = client_call(c, path, "org.freedesktop.DBus.Properties", "GetAll", &reply, "s", interface);
+        if (r < 0)
+                return r;
+        r = bus_read_json(reply, ret);
+        return r < 0 ? client_parse_error(c, r) : 0;
+}
+
+/* Decimal, without leading zeros or anything else. */
+static int parse_run(const char *s, size_t n, uint32_t *ret) {
+        uint32_t v = 0;
+
+        if (n == 0 || s[0] == '0')
+                return -EINVAL;
+        for (size_t i = 0; i < n; i++)
+                if (s[i] < '0' || s[i] > '9' || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint32_t)(s[i] - '0'), &v))
+                        return -EINVAL;
+        *ret = v;
+        return 0;
+}
+
+static int target_split(Ctl *c, const char *s, unsigned min_parts, unsigned max_parts, Target *t) {
+        size_t n = strcspn(s, "/");
+        const char *activity = s[n] ? s + n + 1 : NULL;
+        const char *step = activity && strchr(activity, '/') ? strchr(activity, '/') + 1 : NULL;
+        unsigned parts = 1 + !!activity + !!step;
+        _cleanup_free_ char *shown = text_one_line(s);
+
+        if (parse_run(s, n, &t->run) < 0)
+                return ctl_usage_error(c, _("\"%s\" names no run: a run is a number, as \"runbookctl list\" shows it."), strempty(shown));
+        if ((activity && (!*activity || *activity == '/')) || (step && (!*step || strchr(step, '/'))) || parts > max_parts)
+                return ctl_usage_error(c, _("\"%s\" can't be read: it wants %s."), strempty(shown),
+                                       max_parts == 1 ? _("RUN") : max_parts == 2 ? _("RUN/ACTIVITY") : _("RUN[/ACTIVITY[/STEP]]"));
+        if (parts < min_parts)
+                return ctl_usage_error(c, _("Which activity? Write RUN/ACTIVITY, as \"runbookctl inbox\" shows it."));
+        t->activity = activity ? strndup(activity, strcspn(activity, "/")) : NULL;
+        t->step = step ? strdup(step) : NULL;
+        return (activity && !t->activity) || (step && !t->step) ? ctl_oom(c) : 0;
+}
+
+int target_parse(Ctl *c, const char *s, unsigned min_parts, unsigned max_parts, Target *ret) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *path;
+
+        int r = target_split(c, s, min_parts, max_parts, ret);
+        if (r < 0)
+                return r;
+        r = client_call(c, BUS_PATH, BUS_MANAGER, "GetRun", &reply, "u", ret->run);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "o", &path);
+        if (r < 0)
+                return client_parse_error(c, r);
+        ret->run_path = strdup(path);
+        if (!ret->run_path)
+                return ctl_oom(c);
+        return ret->activity ? client_activity_path(c, path, ret->activity, &ret->activity_path) : 0;
+}
+
+void target_done(Target *t) {
+        free(t->activity);
+        free(t->step);
+        free(t->run_path);
+        free(t->activity_path);
+        *t = (Target) {};
+}
+
+int client_activity_path(Ctl *c, const char *run_path, const char *activity, char **ret) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        strbuf_appendf(&b, "%s/activity", run_path);
+        _cleanup_free_ char *prefix = strbuf_take(&b);
+        int r = prefix ? sd_bus_path_encode(prefix, activity, ret) : -ENOMEM;
+        return r < 0 ? ctl_oom(c) : 0;
+}
+
+/* NULL-terminated names of the run's activities; NULL where they can't be had. */
+static char **activity_names(Ctl *c, const char *run_path) {
+        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        char **names = NULL;
+        size_t n = 0, allocated = 0;
+        const char *name;
+
+        if (client_new_call(c, run_path, BUS_RUN, "ListActivities", &m) < 0 || client_try(c, m, &error, &reply) < 0 ||
+            sd_bus_message_enter_container(reply, 'a', "(sssuo)") < 0)
+                return NULL;
+        while (sd_bus_message_read(reply, "(sssuo)", &name, NULL, NULL, NULL, NULL) > 0) {
+                if (!GREEDY_REALLOC(names, allocated, n + 2))
+                        break;
+                names[n++] = strdup(name);
+                names[n] = NULL;
+                if (!names[n - 1])
+                        break;
+        }
+        return names;
+}
+
+int client_activity_error(Ctl *c, const Target *t, const sd_bus_error *error, int r) {
+        if (!t->activity ||
+            !(sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) || sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
+              sd_bus_error_has_name(error, BUS_ERROR_PREFIX "NoSuchActivity")))
+                return client_error(c, error, r);
+        char **names = activity_names(c, t->run_path);
+        const char *near = names ? nearest_name(t->activity, (const char *const *) names) : NULL;
+        if (near)
+                r = ctl_error(c, _("Run %u has no activity \"%s\". Did you mean \"%s\"?"), t->run, t->activity, near);
+        else
+                r = ctl_error(c, _("Run %u has no activity \"%s\". \"runbookctl status %u\" shows them."), t->run, t->activity, t->run);
+        for (size_t i = 0; names && names[i]; i++)
+                free(names[i]);
+        free(names);
+        return r;
+}

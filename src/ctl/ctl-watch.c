@@ -1,0 +1,294 @@
+/* watch: a run, or all that are in progress, drawn again in place as they change. Where output is no terminal, a line per change. */
+#include "attend.h"
+#include "i18n.h"
+#include "lists.h"
+#include "progress.h"
+#include "summary.h"
+
+#define TICK USEC_PER_SEC                               /* elapsed times move */
+#define HEAD_LINES 3u
+
+typedef struct Watch {
+        Ctl *ctl;
+        const Target *target;                           /* NULL: all runs */
+        Painter painter;
+        Json *seen;                                     /* what was shown last: the run, or the list */
+        Json *requests;
+        bool is_away;
+} Watch;
+
+static const char *string_of(const Json *j, const char *key) {
+        return strempty(json_string(json_get(j, key)));
+}
+
+/* ---- what is drawn ---- */
+
+static int add_head(const Watch *w, const Json *run, size_t width, Frame *f) {
+        const char *state = string_of(run, "state");
+        _cleanup_free_ char *runbook = text_one_line(string_of(run, "runbook")), *text = text_one_line(string_of(run, "statusText"));
+        Line l = {.max = width};
+
+        line_addf(&l, state_tone(state), "%s ", symbol(SYMBOL_DOT));
+        line_add(&l, TONE_BOLD, strempty(runbook));
+        line_addf(&l, TONE_NONE, _(", run %u: "), w->target->run);
+        line_add(&l, state_tone(state), state);
+        if (!isempty(text) && !streq(text, state))
+                line_addf(&l, TONE_NONE, " %s %s", symbol(SYMBOL_DASH), text);
+        if (w->is_away)
+                line_addf(&l, TONE_WARN, "  %s", _("(runbookd is away)"));
+        return frame_add(f, &l);
+}
+
+static int add_bar(const Json *run, usec_t now, size_t width, Frame *f) {
+        usec_t started = lists_time(run, "startedAt"), finished = lists_time(run, "finishedAt");
+        Line l = {.max = width};
+        ViewCounts n;
+
+        view_count(run, &n);
+        progress_bar(&l, &n, started > 0 ? usec_sub(finished > 0 ? finished : now, started) : 0);
+        return frame_add(f, &l);
+}
+
+/* The commands that answer what waits. */
+static int add_requests(const Watch *w, size_t width, Frame *f) {
+        _cleanup_free_ char *command = ctl_command(w->ctl);
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < json_length(w->requests); i++) {
+                const Json *q = json_at(w->requests, i);
+                _cleanup_free_ char *activity = text_one_line(string_of(q, "activity")), *title = text_one_line(string_of(q, "title"));
+                Line l = {.max = width};
+                line_addf(&l, TONE_WARN, "%s %s", symbol(SYMBOL_WAITING), strempty(isempty(title) ? activity : title));
+                line_addf(&l, TONE_NONE, "  %s approve %u/%s", strempty(command), (unsigned)json_int(json_get(q, "run")),
+                          strempty(activity));
+                r = frame_add(f, &l);
+        }
+        return r;
+}
+
+static int frame_run(const Watch *w, Frame *f) {
+        size_t width = style_width(), height = style_height(), extra = HEAD_LINES + json_length(w->requests);
+        ViewOptions o = {.now = now_usec(CLOCK_REALTIME), .width = width, .live = true, .height = height > extra ? height - extra : 1};
+
+        int r = add_head(w, w->seen, width, f);
+        if (r >= 0)
+                r = add_bar(w->seen, o.now, width, f);
+        if (r >= 0)
+                r = view_run(&o, w->seen, f);
+        return r < 0 ? r : add_requests(w, width, f);
+}
+
+static int add_run_line(const Json *run, usec_t now, size_t width, Frame *f) {
+        const char *state = string_of(run, "state");
+        _cleanup_free_ char *took = format_duration(lists_time(run, "startedAt"), lists_time(run, "finishedAt"), now);
+        _cleanup_free_ char *runbook = text_one_line(string_of(run, "runbook")), *text = text_one_line(string_of(run, "statusText"));
+        Line l = {.max = width};
+
+        line_addf(&l, state_tone(state), "%s ", symbol(state_symbol(state)));
+        line_addf(&l, TONE_NONE, "%5u  ", (unsigned) json_int(json_get(run, "id")));
+        line_add(&l, TONE_BOLD, strempty(runbook));
+        line_pad(&l, 32);
+        line_addf(&l, state_tone(state), "  %s", state);
+        line_pad(&l, 46);
+        line_addf(&l, TONE_NONE, "  %10s  %s", strempty(took), strempty(text));
+        return frame_add(f, &l);
+}
+
+static int frame_list(const Watch *w, Frame *f) {
+        size_t width = style_width(), n = json_length(w->seen);
+        usec_t now = now_usec(CLOCK_REALTIME);
+
+        int r = frame_addf(f, width, TONE_BOLD, P_("%zu run in progress", "%zu runs in progress", n), n);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = add_run_line(json_at(w->seen, i), now, width, f);
+        return r < 0 ? r : add_requests(w, width, f);
+}
+
+static int draw(Watch *w) {
+        _cleanup_frame_ Frame f = {};
+
+        if (!w->seen)
+                return 0;
+        int r = w->target ? frame_run(w, &f) : frame_list(w, &f);
+        if (r >= 0)
+                r = painter_draw(&w->painter, &f);
+        return r < 0 ? ctl_oom(w->ctl) : 0;
+}
+
+/* ---- a line per change ---- */
+
+static void print_change(const char *what, const char *state, const char *detail) {
+        _cleanup_free_ char *at = format_timestamp(now_usec(CLOCK_REALTIME)), *clean = text_one_line(detail), *name = text_one_line(what);
+
+        out("%s  %s  %s%s%s\n", strempty(at), strempty(name), state, isempty(clean) ? "" : "  ", strempty(clean));
+}
+
+static const Json *find_by(const Json *list, const char *key, const Json *value) {
+        for (size_t i = 0; i < json_length(list); i++)
+                if (json_equal(json_get(json_at(list, i), key), value))
+                        return json_at(list, i);
+        return NULL;
+}
+
+static bool state_changed(const Json *was, const Json *is) {
+        return !was || !json_equal(json_get(was, "state"), json_get(is, "state")) ||
+               !json_equal(json_get(was, "waitingFor"), json_get(is, "waitingFor"));
+}
+
+/* Activities are in the same order each time; phases alike. */
+static void print_element_changes(const Json *was, const Json *is, const char *detail_key) {
+        for (size_t i = 0; i < json_length(is); i++) {
+                const Json *e = json_at(is, i), *before = json_at(was, i);
+                const char *waiting = json_string(json_get(e, "waitingFor"));
+                if (state_changed(before, e) && !(before == NULL && streq(string_of(e, "state"), "pending")))
+                        print_change(string_of(e, "name"), string_of(e, "state"), waiting ? waiting : string_of(e, detail_key));
+        }
+}
+
+static void print_run_changes(const Watch *w, const Json *is) {
+        const Json *was = w->seen;
+
+        print_element_changes(json_get(was, "activities"), json_get(is, "activities"), "reason");
+        if (state_changed(was, is) || !json_equal(json_get(was, "statusText"), json_get(is, "statusText")))
+                print_change(string_of(is, "runbook"), string_of(is, "state"), string_of(is, "statusText"));
+}
+
+static void print_list_changes(const Watch *w, const Json *is) {
+        for (size_t i = 0; i < json_length(is); i++) {
+                const Json *run = json_at(is, i), *was = find_by(w->seen, "id", json_get(run, "id"));
+                _cleanup_strbuf_ StrBuf b = {};
+                if (was && !state_changed(was, run) && json_equal(json_get(was, "statusText"), json_get(run, "statusText")))
+                        continue;
+                strbuf_appendf(&b, "%u (%s)", (unsigned) json_int(json_get(run, "id")), string_of(run, "runbook"));
+                _cleanup_free_ char *what = strbuf_take(&b);
+                print_change(strempty(what), string_of(run, "state"), string_of(run, "statusText"));
+        }
+        for (size_t i = 0; i < json_length(w->seen); i++) {
+                const Json *run = json_at(w->seen, i);
+                if (find_by(is, "id", json_get(run, "id")))
+                        continue;
+                _cleanup_strbuf_ StrBuf b = {};
+                strbuf_appendf(&b, "%u (%s)", (unsigned) json_int(json_get(run, "id")), string_of(run, "runbook"));
+                _cleanup_free_ char *what = strbuf_take(&b);
+                print_change(strempty(what), _("ended"), "");
+        }
+}
+
+static void print_changes(const Watch *w, const Json *is) {
+        if (ctl_json(w->ctl)) {
+                if (!w->seen || !json_equal(w->seen, is))
+                        ctl_print_json(w->ctl, is);
+        } else if (w->target)
+                print_run_changes(w, is);
+        else
+                print_list_changes(w, is);
+        (void) fflush(stdout);
+}
+
+/* ---- the loop ---- */
+
+static int call_describe(Watch *w, Json **ret, sd_bus_error *error) {
+        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+        const char *text;
+
+        int r = client_new_call(w->ctl, w->target->run_path, BUS_RUN, "Describe", &m);
+        if (r >= 0)
+                r = client_try(w->ctl, m, error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? r : json_parse(text, strlen(text), ret);
+}
+
+static bool draws(const Watch *w) {
+        return style_is_terminal() && !ctl_json(w->ctl);
+}
+
+static int read_again(Watch *w, sd_bus_error *error) {
+        _cleanup_json_ Json *is = NULL, *requests = NULL;
+
+        int r = w->target ? call_describe(w, &is, error) : lists_try_runs(w->ctl, lists_states_in_progress, LINES_ALL, &is, error);
+        if (r >= 0 && draws(w) && (!w->target || json_int(json_get(is, "pendingRequests")) > 0))
+                r = lists_try_requests(w->ctl, w->target ? w->target->run : 0, &requests, error);
+        if (r < 0)
+                return r;
+        if (!draws(w))
+                print_changes(w, is);
+        json_unref(w->seen);
+        w->seen = TAKE_PTR(is);
+        json_unref(w->requests);
+        w->requests = TAKE_PTR(requests);
+        return 0;
+}
+
+/* A step that starts or ends inside an activity changes no property, so the tick looks too. A terminal that was resized only wants drawing.
+ */
+static int look(void *userdata, unsigned wake, sd_bus_error *error) {
+        Watch *w = userdata;
+
+        if (wake & ~(unsigned) WAKE_RESIZED) {
+                int r = read_again(w, error);
+                if (r < 0) {
+                        if (draws(w))
+                                (void) draw(w);
+                        return r;
+                }
+        }
+        if (draws(w)) {
+                int r = draw(w);
+                if (r < 0)
+                        return r;
+        }
+        return w->target && state_is_terminal(string_of(w->seen, "state"));
+}
+
+static usec_t interval(void *userdata) {
+        return TICK;
+}
+
+static int interrupted(void *userdata) {
+        return ATTEND_INTERRUPTED;
+}
+
+static void away(void *userdata, bool is_away) {
+        Watch *w = userdata;
+
+        w->is_away = is_away;
+        if (!draws(w))
+                attend_say_away(w->ctl, is_away);
+        else if (is_away)
+                (void) draw(w);
+}
+
+static const AttendOps watch_ops = {.look = look, .interval = interval, .interrupted = interrupted, .away = away};
+
+static void watch_done(Watch *w) {
+        painter_done(&w->painter);
+        json_unref(w->seen);
+        json_unref(w->requests);
+}
+
+/* How a run ended, for people; the exit status is that of start --wait. */
+static int ended(Ctl *c, const Target *t, const char *state) {
+        _cleanup_free_ char *again = NULL;
+
+        if (!ctl_json(c) && style_is_terminal() && summary_print(c, t->run_path, &again) < 0)
+                return ctl_failed(c);
+        return status_of_state(state);
+}
+
+int verb_watch(Ctl *c, const char *const *args, size_t n) {
+        _cleanup_target_ Target t = {};
+        _cleanup_(monitor_freep) Monitor *m = NULL;
+        _cleanup_(watch_done) Watch w = {.ctl = c, .target = n > 0 ? &t : NULL};
+
+        if ((n > 0 && target_parse(c, args[0], 1, 1, &t) < 0) || monitor_new(c, n > 0 ? t.run_path : BUS_PATH, &m) < 0)
+                return ctl_failed(c);
+        int r = attend(c, m, &watch_ops, &w);
+        painter_done(&w.painter);
+        if (r == ATTEND_INTERRUPTED) {
+                if (w.target)
+                        attend_say_come_back(c, t.run);
+                return STATUS_INTERRUPTED;
+        }
+        return r < 0 ? ctl_failed(c) : ended(c, &t, string_of(w.seen, "state"));
+}

@@ -1,0 +1,201 @@
+/* On the bus an event's data is one JSON object in which its place (activity, attempt, step) and the user's name stand beside what the type
+ * has; here they get members of their own. */
+#include "history.h"
+
+#include "client.h"
+#include "fd-util.h"
+#include "i18n.h"
+#include "lists.h"
+#include "style.h"
+
+#define PAGE_EVENTS 1000u
+#define UID_NONE UINT32_MAX
+
+typedef struct EventRow {
+        uint32_t seq, uid;
+        uint64_t at;
+        const char *type, *subject, *data;
+} EventRow;
+
+/* Takes a member out of data into the event; null where it isn't there. */
+static int move_member(Json *data, const char *key, Json *event) {
+        Json *v = json_ref(json_get(data, key));
+
+        json_del(data, key);
+        return json_set(event, key, v);
+}
+
+static int event_to_json(const EventRow *e, Json **ret) {
+        _cleanup_json_ Json *j = json_new_object(), *data = NULL;
+        static const char *const place[] = {"activity", "attempt", "step"};
+
+        if (!j)
+                return -ENOMEM;
+        int r = json_parse(e->data, strlen(e->data), &data);
+        if (r < 0)
+                return r == -ENOMEM ? r : -EBADMSG;
+        if (json_type(data) != JSON_OBJECT)
+                return -EBADMSG;
+        r = json_set_uint(j, "seq", e->seq);
+        if (r >= 0)
+                r = json_set_uint(j, "at", e->at);
+        if (r >= 0)
+                r = json_set_string(j, "type", e->type);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(place); i++)
+                r = move_member(data, place[i], j);
+        if (r >= 0)
+                r = json_set(j, "uid", e->uid == UID_NONE ? NULL : json_new_uint(e->uid));
+        if (r >= 0)
+                r = move_member(data, "user", j);
+        if (r >= 0)
+                r = json_set(j, "data", TAKE_PTR(data));
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+/* Returns how many there were; *last is the last one's number. */
+static int read_page(sd_bus_message *reply, Json *events, uint32_t *last) {
+        EventRow e;
+        int n = 0;
+
+        int r = sd_bus_message_enter_container(reply, 'a', "(utusss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(reply, "(utusss)", &e.seq, &e.at, &e.uid, &e.type, &e.subject, &e.data)) > 0) {
+                Json *j = NULL;
+                r = event_to_json(&e, &j);
+                if (r >= 0)
+                        r = json_append(events, j);
+                if (r < 0)
+                        return r;
+                *last = e.seq;
+                n++;
+        }
+        return r < 0 ? r : n;
+}
+
+static int call_page(Ctl *c, const char *run_path, uint32_t from, uint32_t max, sd_bus_error *error, sd_bus_message **ret) {
+        _cleanup_message_ sd_bus_message *m = NULL;
+
+        if (!error)
+                return client_call(c, run_path, BUS_RUN, "GetHistory", ret, "uu", from, max);
+        int r = client_new_call(c, run_path, BUS_RUN, "GetHistory", &m);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "uu", from, max);
+        return r < 0 ? r : client_try(c, m, error, ret);
+}
+
+int history_read(Ctl *c, const char *run_path, uint32_t from, uint32_t max, Json *events, sd_bus_error *error) {
+        uint32_t left = max > 0 ? max : UINT32_MAX, last = 0;
+
+        while (left > 0) {
+                _cleanup_message_ sd_bus_message *reply = NULL;
+                uint32_t want = MIN(left, PAGE_EVENTS);
+                int r = call_page(c, run_path, from, want, error, &reply);
+                if (r < 0)
+                        return r;
+                r = read_page(reply, events, &last);
+                if (r < 0)
+                        return error ? r : client_parse_error(c, r);
+                /* A page may be shorter than we asked for: only an empty one is the end. */
+                if (r == 0 || last < from)
+                        break;
+                from = last + 1;
+                left -= MIN(left, (uint32_t) r);
+        }
+        return 0;
+}
+
+static const struct {
+        const char *type, *words;
+} words_table[] = {
+        {"run-created", N_("run created")},
+        {"run-started", N_("run started")},
+        {"run-state", N_("run is now")},
+        {"run-cancel", N_("cancel asked for")},
+        {"run-timed-out", N_("the run's time is over")},
+        {"run-gave-up", N_("runbookd gave up")},
+        {"run-finished", N_("run ended")},
+        {"phase-started", N_("phase started")},
+        {"phase-finished", N_("phase ended")},
+        {"attempt-started", N_("attempt started")},
+        {"attempt-timed-out", N_("the activity's time is over")},
+        {"attempt-finished", N_("attempt ended")},
+        {"hook-timed-out", N_("the hooks' time is over")},
+        {"step-started", N_("step started")},
+        {"step-timed-out", N_("the step's time is over")},
+        {"step-finished", N_("step ended")},
+        {"request-opened", N_("asks for a person")},
+        {"request-answered", N_("answered")},
+        {"activity-backoff", N_("waits for its next attempt")},
+        {"activity-finished", N_("activity ended")},
+};
+
+const char *history_words(const char *type) {
+        for (size_t i = 0; i < ELEMENTSOF(words_table); i++)
+                if (streq(words_table[i].type, type))
+                        return _(words_table[i].words);
+        return type;
+}
+
+static void append_part(StrBuf *b, const char *text) {
+        if (!isempty(text))
+                strbuf_appendf(b, "%s%s", b->n > 0 ? "; " : "", text);
+}
+
+static void append_error(StrBuf *b, const Json *error) {
+        const char *message = json_string(json_get(error, "message")), *code = json_string(json_get(error, "code"));
+
+        append_part(b, isempty(message) ? code : message);
+        if (!isempty(message) && !isempty(code))
+                strbuf_appendf(b, " (%s)", code);
+}
+
+/* Members whose text speaks for itself, in the order in which they are said. */
+static const char *const text_members[] = {"action", "state", "cause", "runbook", "title", "reason", "comment"};
+
+char *history_detail(const Json *event) {
+        _cleanup_strbuf_ StrBuf b = {};
+        const Json *data = json_get(event, "data");
+        usec_t until = lists_time(data, "until");
+
+        for (size_t i = 0; i < ELEMENTSOF(text_members); i++)
+                append_part(&b, json_string(json_get(data, text_members[i])));
+        if (json_get(data, "error"))
+                append_error(&b, json_get(data, "error"));
+        else if (json_int(json_get(data, "exitCode")) != 0) {
+                _cleanup_free_ char *s = xasprintf(_("exit status %d"), (int) json_int(json_get(data, "exitCode")));
+                append_part(&b, s);
+        }
+        if (until > 0) {
+                _cleanup_free_ char *when = format_timestamp(until), *s = xasprintf(_("until %s"), strempty(when));
+                append_part(&b, s);
+        }
+        if (json_bool(json_get(data, "interrupted")))
+                append_part(&b, _("interrupted"));
+        _cleanup_free_ char *s = strbuf_take(&b);
+        return s ? text_one_line(s) : NULL;
+}
+
+char *history_subject(const Json *event) {
+        const char *activity = json_string(json_get(event, "activity")), *step = json_string(json_get(event, "step"));
+        const char *phase = json_string(json_get(json_get(event, "data"), "phase"));
+        _cleanup_strbuf_ StrBuf b = {};
+
+        strbuf_append(&b, activity ? activity : strempty(phase));
+        if (activity && step)
+                strbuf_appendf(&b, "/%s", step);
+        _cleanup_free_ char *s = strbuf_take(&b);
+        return s ? text_one_line(s) : NULL;
+}
+
+char *history_who(const Json *event) {
+        const char *user = json_string(json_get(event, "user"));
+        const Json *uid = json_get(event, "uid");
+
+        if (!isempty(user))
+                return text_one_line(user);
+        return uid ? xasprintf("%" PRIi64, json_int(uid)) : strdup("runbookd");
+}

@@ -1,0 +1,17 @@
+/* The history of a run, as section 11 of the contract shows it, and each kind of event in words. */
+#pragma once
+
+#include "ctl.h"
+
+/* Reads events from seq `from` on: at most `max` (0: all), appended to the array as {seq, at, type, activity, attempt, step, uid, user,
+ * data}. Where the error is not printed it is left in *error (may be NULL: printed). Returns 0 or negative errno. */
+int history_read(Ctl *c, const char *run_path, uint32_t from, uint32_t max, Json *events, sd_bus_error *error);
+
+/* What happened, in words and without the subject: "finished: success". An unknown type is its own word. */
+const char *history_words(const char *type);
+/* Why, or how it ended: what the event's data says, in one clean line; "" where it says nothing. New string. */
+char *history_detail(const Json *event);
+/* What it happened to: "qa", "dist/coverage", a phase's name, "" for the run. New string. */
+char *history_subject(const Json *event);
+/* Who did it: a name, else a number; "runbookd" for the engine. New string. */
+char *history_who(const Json *event);

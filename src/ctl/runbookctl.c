@@ -1,0 +1,206 @@
+/* runbookctl: the command line of runbookd. Here are the table of verbs, from which parsing, help and completion come, and main. */
+#include "ctl.h"
+
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "help.h"
+#include "i18n.h"
+#include "pager.h"
+#include "style.h"
+#include "utf8.h"
+
+#define ANY UINT32_MAX
+#define O(name) OPTION_BIT(OPTION_##name)
+
+const Verb verbs[] = {
+        {"list", NULL, 0, 0, OPERAND_NONE, 0, VERB_DEFAULT, N_("List runs, the newest first"), NULL, verb_list},
+        {"status", N_("[RUN[/ACTIVITY]]"), 0, 1, OPERAND_RUN_ACTIVITY, 0, 0, N_("Show a run, or what goes on"),
+         N_("Shows a run as a tree of phases, activities, attempts and steps with states, times and errors, and what it waits for. "
+            "Without a run: the daemon, the runs in progress and the open requests."),
+         verb_status},
+        {"show", N_("[RUN[/ACTIVITY]]"), 0, 1, OPERAND_RUN_ACTIVITY, O(PROPERTY) | O(VALUE), 0, N_("Show properties, one a line"),
+         N_("Prints the properties of a run, of an activity or, without argument, of the daemon, as NAME=VALUE."), verb_show},
+        {"runbooks", NULL, 0, 0, OPERAND_NONE, 0, 0, N_("List the runbooks that can be started"), NULL, verb_runbooks},
+        {"cat", N_("NAME"), 1, 1, OPERAND_RUNBOOK, 0, 0, N_("Show a runbook's definition"), NULL, verb_cat},
+        {"start", N_("NAME"), 1, 1, OPERAND_RUNBOOK,
+         O(INPUT) | O(INPUT_FILE) | O(FOLLOW) | O(WAIT) | O(STRICT) | O(LABEL) | O(CANCEL_ON_EXIT), 0,
+         N_("Start a run of a runbook"),
+         N_("With --follow and --wait the exit status is 0 for success, 2 for partial success, 3 when the run waits for a person "
+            "and --no-input is given, and 1 for a bad end. Ctrl-C leaves the run going unless --cancel-on-exit is given."),
+         verb_start},
+        {"watch", N_("[RUN]"), 0, 1, OPERAND_RUN, 0, 0, N_("Watch a run, or all, live"),
+         N_("Ends with the run, with the exit status of \"start --wait\". Ctrl-C leaves the run going."), verb_watch},
+        {"logs", N_("RUN[/ACTIVITY[/STEP]]"), 1, 1, OPERAND_RUN_ACTIVITY, O(FOLLOW) | O(ATTEMPT), VERB_NO_JSON,
+         N_("Show what the steps wrote"),
+         N_("STEP is a step's id or name, or its number from 1; hook steps are pre:1, onFailure:1 and so on. A terminal gets clean "
+            "text; a file or a pipe gets the bytes of one activity or step as they are."),
+         verb_logs},
+        {"history", N_("RUN"), 1, 1, OPERAND_RUN, 0, 0, N_("Show all that happened to a run, and who did it"), NULL, verb_history},
+        {"inbox", NULL, 0, 0, OPERAND_NONE, 0, 0, N_("List the requests that wait for you"), NULL, verb_inbox},
+        {"approve", N_("RUN/ACTIVITY"), 1, 1, OPERAND_REQUEST, O(MESSAGE) | O(INPUT), 0, N_("Approve what an activity asks"), NULL,
+         verb_approve},
+        {"reject", N_("RUN/ACTIVITY"), 1, 1, OPERAND_REQUEST, O(MESSAGE) | O(INPUT), 0, N_("Reject it"), NULL, verb_reject},
+        {"cancel", N_("RUN"), 1, 1, OPERAND_RUN, O(MESSAGE), 0, N_("Cancel a run"),
+         N_("What runs is stopped and its hooks onFailure and post are run. A second cancel stops the hooks too."), verb_cancel},
+        {"verify", N_("FILE..."), 1, ANY, OPERAND_FILE, 0, 0, N_("Check runbook files, without a daemon"),
+         N_("Prints FILE:LINE:COLUMN: SEVERITY: MESSAGE and ends with status 1 where there is an error."), verb_verify},
+        {"reload", NULL, 0, 0, OPERAND_NONE, 0, 0, N_("Let the daemon read its configuration and runbooks again"), NULL,
+         verb_reload},
+        {"help", N_("[VERB]"), 0, 1, OPERAND_VERB, 0, VERB_NO_JSON, N_("Show this help, or that of a verb"), NULL, verb_help},
+        {"__complete", NULL, 1, ANY, OPERAND_NONE, 0, VERB_HIDDEN | VERB_NO_JSON, NULL, NULL, verb_complete},
+        {},
+};
+
+const Verb *verb_find(const char *name) {
+        for (const Verb *v = verbs; v->name; v++)
+                if (streq(v->name, name))
+                        return v;
+        return NULL;
+}
+
+int verb_unknown(const char *name) {
+        const char *candidates[ELEMENTSOF(verbs) + 1] = {};
+        size_t n = 0;
+
+        for (const Verb *v = verbs; v->name; v++)
+                if (!(v->flags & VERB_HIDDEN))
+                        candidates[n++] = v->name;
+        const char *near = nearest_name(name, candidates);
+        _cleanup_free_ char *shown = text_one_line(name);
+        if (near)
+                err(_("There is no command \"%s\". Did you mean \"%s\"?\n"), strempty(shown), near);
+        else
+                err(_("There is no command \"%s\". \"runbookctl --help\" lists them.\n"), strempty(shown));
+        return STATUS_USAGE;
+}
+
+static const Verb *verb_default(void) {
+        for (const Verb *v = verbs; v->name; v++)
+                if (v->flags & VERB_DEFAULT)
+                        return v;
+        return NULL;
+}
+
+static void say(const char *fmt, va_list ap) _printf_(1, 0);
+static void say(const char *fmt, va_list ap) {
+        _cleanup_free_ char *s = NULL;
+        bool colours = style_has_colours() && isatty(STDERR_FILENO);
+
+        if (vasprintf(&s, fmt, ap) < 0)
+                return;
+        _cleanup_free_ char *t = text_lines(s);
+        err("%s%s%s\n", colours ? tone_on(TONE_BAD) : "", strempty(t), colours ? tone_off(TONE_BAD) : "");
+}
+
+int ctl_error(Ctl *c, const char *fmt, ...) {
+        va_list ap;
+        va_start(ap, fmt);
+        say(fmt, ap);
+        va_end(ap);
+        c->status = STATUS_FAILURE;
+        return -EIO;
+}
+
+int ctl_usage_error(Ctl *c, const char *fmt, ...) {
+        va_list ap;
+        va_start(ap, fmt);
+        say(fmt, ap);
+        va_end(ap);
+        c->status = STATUS_USAGE;
+        return -EINVAL;
+}
+
+int ctl_oom(Ctl *c) {
+        (void) ctl_error(c, _("Out of memory."));
+        return -ENOMEM;
+}
+
+char *ctl_command(const Ctl *c) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        strbuf_append(&b, "runbookctl");
+        if (c->options.user)
+                strbuf_append(&b, " --user");
+        if (c->options.host)
+                strbuf_appendf(&b, " -H %s", c->options.host);
+        return strbuf_take(&b);
+}
+
+/* DEL and the control characters above it are legal in JSON and drive terminals all the same: they are written as escapes. They can only
+ * stand inside strings. */
+static char *escape_controls(const char *s) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        for (size_t i = 0; s[i]; i++) {
+                unsigned char c = (unsigned char) s[i], d = (unsigned char) s[i + 1];
+                if (c == 0x7f)
+                        strbuf_append(&b, "\\u007f");
+                else if (c == 0xc2 && d >= 0x80 && d <= 0x9f) {
+                        strbuf_appendf(&b, "\\u00%02x", d);
+                        i++;
+                } else
+                        strbuf_append_c(&b, s[i]);
+        }
+        return strbuf_take(&b);
+}
+
+void ctl_print_json(const Ctl *c, const Json *j) {
+        _cleanup_free_ char *s = json_to_string(j, c->options.json == JSON_PRETTY), *t = s ? escape_controls(s) : NULL;
+
+        if (!t) {
+                err(_("Out of memory.\n"));
+                return;
+        }
+        out_raw(t, strlen(t));                          /* JSON is UTF-8 in every locale */
+        out_raw("\n", 1);
+}
+
+/* Options that the verb doesn't know, and numbers of arguments that it can't use. */
+static int check_usage(Ctl *c, const Verb *v, size_t n) {
+        OptionSet wrong = c->options.given & ~(OPTIONS_GLOBAL | v->options);
+
+        if (wrong)
+                return ctl_usage_error(c, _("\"%s\" has no option --%s. See: runbookctl help %s"), v->name,
+                                       options_table[__builtin_ctzll(wrong)].name, v->name);
+        if (n < v->min)
+                return ctl_usage_error(c, _("Something is missing: runbookctl %s %s"), v->name, v->arguments ? _(v->arguments) : "");
+        if (n > v->max)
+                return ctl_usage_error(c, _("That is too much: runbookctl %s %s"), v->name, v->arguments ? _(v->arguments) : "");
+        if (ctl_json(c) && (v->flags & VERB_NO_JSON || (v->run == verb_start && c->options.follow)))
+                return ctl_usage_error(c, _("\"%s\" has no JSON form; leave out --json."),
+                                       v->run == verb_start ? "start --follow" : v->name);
+        return 0;
+}
+
+static int dispatch(Ctl *c) {
+        const StrList *a = &c->options.arguments;
+        const Verb *v = a->n > 0 ? verb_find(a->items[0]) : verb_default();
+
+        if (c->options.given & O(VERSION))
+                return help_version();
+        if (!v)
+                return verb_unknown(a->items[0]);
+        if (c->options.given & O(HELP))
+                return a->n > 0 ? help_verb(c, v) : help_all(c);
+        size_t n = a->n > 0 ? a->n - 1 : 0;
+        if (check_usage(c, v, n) < 0)
+                return ctl_failed(c);
+        return v->run(c, a->n > 0 ? a->items + 1 : NULL, n);
+}
+
+int main(int argc, char **argv) {
+        Ctl c = {};
+
+        i18n_init();
+        style_init();
+        int r = options_parse(&c.options, argc, argv);
+        int status = r == -EINVAL ? STATUS_USAGE : r < 0 ? STATUS_FAILURE : dispatch(&c);
+        if (out_finish() < 0 && status == STATUS_SUCCESS)
+                status = STATUS_FAILURE;
+        pager_close();
+        options_done(&c.options);
+        sd_bus_flush_close_unref(c.bus);
+        return status;
+}
