@@ -143,7 +143,7 @@ int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata) {
 
         r = store_statement(s, SQL_RUN_UNFINISHED,
                             "SELECT " RUN_COLUMNS " FROM runs INDEXED BY runs_unfinished"
-                            " WHERE state IN ('scheduled','queued','running','on-hold','paused') ORDER BY id", &st);
+                            " WHERE state = 'scheduled' OR state = 'queued' OR state = 'running' OR state = 'on-hold' OR state = 'paused' ORDER BY id", &st);
         if (r < 0)
                 return r;
         return store_query(s, st, SQLITE_OK, run_row, &q);
