@@ -85,24 +85,22 @@ static const ExecutorOps process_ops;
 
 /* ---- freeing ------------------------------------------------------------------------------------------------------------------------- */
 
-static void job_drop_process(ExecJob *job) {
-        ExecProcess *e = job->executor;
-
-        job->exit_source = sd_event_source_disable_unref(job->exit_source);
-        job->timer = sd_event_source_disable_unref(job->timer);
+static void job_leave_tree(ExecJob *job) {
         if (job->in_tree)
-                process_tree_remove(e->tree, &job->group);
+                process_tree_remove(job->executor->tree, &job->group);
         job->in_tree = false;
-        job->spawn = spawn_free(job->spawn);
-        if (job->cgroup)
-                cgroup_pool_remove(e->cgroups, TAKE_PTR(job->cgroup));
 }
 
 /* Its process has been reaped, or was never made. */
 static ExecJob *job_free(ExecJob *job) {
         if (!job)
                 return NULL;
-        job_drop_process(job);
+        sd_event_source_disable_unref(job->exit_source);
+        sd_event_source_disable_unref(job->timer);
+        job_leave_tree(job);
+        spawn_free(job->spawn);
+        if (job->cgroup)
+                cgroup_pool_remove(job->executor->cgroups, job->cgroup);
         if (job->jobs_next || job->jobs_prev || job->executor->jobs == job)
                 LIST_REMOVE(jobs, job->executor->jobs, job);
         log_cache_give_back(job->executor->logs, job->log);
@@ -265,17 +263,16 @@ static void job_finish(ExecJob *job) {
         _cleanup_(ending_done) Ending n = { 0 };
         ExecProcess *e = job->executor;
 
+        job_leave_tree(job);
         reap_main(e, job, &n);
-        job_drop_process(job);
         take_stdout(e, job, &n);
         bound_files(e, job);
         (void) file_size(step_log_fd(job->log), &n.result.log_end);
         take_file(e, &output_file, job->output_path, &n.result.outputs, &n);
         take_file(e, &error_file, job->error_path, &n.result.error, &n);
-        log_cache_give_back(e->logs, TAKE_PTR(job->log));
         LIST_REMOVE(jobs, e->jobs, job);
         job->done(job->userdata, job, &n.result);
-        job_free(job);
+        job_free(job);                                  /* afterwards, as whoever is told may have something to start */
 }
 
 /* ---- running and ending -------------------------------------------------------------------------------------------------------------- */
@@ -293,8 +290,10 @@ static void job_press(ExecJob *job) {
 
         if (now >= job->kill_at)
                 job_signal(job, SIGKILL);
-        else                                            /* the end of the main process is told to us; that of the rest is not */
-                at = job->state == JOB_RUNNING ? job->kill_at : MIN(job->kill_at, at);
+        else {
+                process_tree_remind(job->executor->tree, &job->group);
+                at = MIN(at, job->kill_at);
+        }
         (void) sd_event_source_set_time(job->timer, at);
         (void) sd_event_source_set_enabled(job->timer, SD_EVENT_ONESHOT);
         job->pause = MIN(2 * job->pause, PAUSE_MAX_USEC);
@@ -490,9 +489,7 @@ static int job_watch(ExecJob *job) {
 static void job_abandon(ExecJob *job) {
         job->exit_source = sd_event_source_disable_unref(job->exit_source);
         job->timer = sd_event_source_disable_unref(job->timer);
-        if (job->in_tree)
-                process_tree_remove(job->executor->tree, &job->group);
-        job->in_tree = false;
+        job_leave_tree(job);
         spawn_abandon(TAKE_PTR(job->spawn));
 }
 

@@ -32,7 +32,7 @@ typedef struct StepCommand {
         char *const *argv;                              /* NULL-terminated; argv[0] is looked up in PATH where it has no slash */
         char *const *env;                               /* "K=V", NULL-terminated; wins over the basic environment */
         const char *working_directory;                  /* relative ones are below the workspace; NULL: the workspace */
-        bool capture_stdout;                            /* standard output to a file of its own; else both streams share the log */
+        bool capture_stdout;                            /* standard output to a file of its own, added to the log when the step is over; else both streams share the log */
 } StepCommand;
 
 typedef enum ExecOutcome { EXEC_EXITED, EXEC_SIGNALED, EXEC_OOM_KILLED, EXEC_START_FAILED, EXEC_LOST, _EXEC_OUTCOME_MAX, _EXEC_OUTCOME_INVALID = -EINVAL } ExecOutcome;
@@ -47,7 +47,7 @@ typedef struct ExecResult {
         const char *outputs_error;                      /* OUTPUT_INVALID: why what it wrote can't be taken; NULL: fine */
         const char *stdout_tail;                        /* with capture_stdout: the last 64 KiB, valid UTF-8; else NULL */
         usec_t cpu;                                     /* user + system of the main process and its waited-for children */
-        uint64_t memory_peak;                           /* bytes, of the main process */
+        uint64_t memory_peak;                           /* bytes, of the main process; 0: not known (no more than the daemon's own) */
 } ExecResult;
 
 typedef void (*ExecDone)(void *userdata, ExecJob *job, const ExecResult *result);
@@ -69,6 +69,7 @@ struct Executor {
         const ExecutorOps *ops;
 };
 
+/* Before the limit of open files is raised: children get back the one it finds. Makes this process adopt orphans; other children of it must stay in its session. */
 int exec_process_new(const ExecutorOptions *o, Executor **ret);
 
 /* Where things are, for every executor and for those who read. New strings. */

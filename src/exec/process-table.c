@@ -14,7 +14,9 @@
 #define STAT_SIZE 1024u
 #define ENVIRONMENT_MAX (8u * 1024u * 1024u)
 #define ENVIRONMENT_TRIES 10u
-#define ENVIRONMENT_START_FIELD 50u                     /* of stat; the next one is its end */
+#define FIELD_CODE_END 27u                              /* of stat */
+#define FIELD_ENVIRONMENT_START 50u
+#define FIELD_ENVIRONMENT_END 51u
 #define FLAG_KERNEL_THREAD 0x00200000u                  /* PF_KTHREAD of the kernel */
 
 DEFINE_CLEANUP(DIR *, closedir)
@@ -150,22 +152,26 @@ int process_signal(const Process *p, int sig, int *ret_pidfd) {
         return 0;
 }
 
-/* While a process executes another program the file is empty for a moment, as it is for good where the environment is. The kernel's note of
- * where the environment ends tells the two apart: there is none in the first case. */
+static uint64_t stat_field(const char *stat, unsigned field) {
+        const char *p = strrchr(stat, ')');
+
+        for (unsigned i = 3; p && i <= field; i++)      /* the one after COMM is 3 */
+                p = strchr(p + 1, ' ');
+        return p ? strtoull(p, NULL, 10) : 0;
+}
+
+/* While a process executes another program the file is empty for a moment, as it is for good where the environment is. Where the code ends
+ * is what the kernel notes last of a new program, so as long as that is missing nothing can be told. */
 static int environment_is_empty(pid_t pid) {
-        char buf[STAT_SIZE], *p;
-        uint64_t start, end;
+        char buf[STAT_SIZE];
         int r;
 
         r = read_stat(pid, buf);
         if (r < 0)
                 return r;
-        p = strrchr(buf, ')');
-        for (unsigned i = 3; p && i <= ENVIRONMENT_START_FIELD; i++)
-                p = strchr(p + 1, ' ');
-        if (!p || sscanf(p, "%" SCNu64 " %" SCNu64, &start, &end) != 2)
-                return -EIO;
-        return end == 0 ? -EAGAIN : start == end;
+        if (stat_field(buf, FIELD_CODE_END) == 0)
+                return -EAGAIN;
+        return stat_field(buf, FIELD_ENVIRONMENT_START) == stat_field(buf, FIELD_ENVIRONMENT_END);
 }
 
 static int read_environment(pid_t pid, char **ret, size_t *ret_n) {

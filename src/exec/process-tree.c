@@ -43,6 +43,11 @@ struct ProcessTree {
         unsigned n_launched;
 };
 
+struct ProcessKey {
+        pid_t pid;
+        uint64_t start;
+};
+
 typedef struct PidList {
         pid_t *items;
         size_t n, n_allocated;
@@ -109,6 +114,8 @@ ProcessTree *process_tree_free(ProcessTree *t) {
 
 int process_tree_add(ProcessTree *t, ProcessGroup *g) {
         g->launched = false;
+        g->told = NULL;
+        g->n_told = g->n_told_allocated = 0;
         return intmap_put(t->groups, (uint64_t) g->pid, g);
 }
 
@@ -120,6 +127,8 @@ void process_tree_launched(ProcessTree *t, ProcessGroup *g) {
 void process_tree_remove(ProcessTree *t, ProcessGroup *g) {
         if (intmap_remove(t->groups, (uint64_t) g->pid) && g->launched)
                 t->n_launched--;
+        free(TAKE_PTR(g->told));
+        g->n_told = g->n_told_allocated = 0;
 }
 
 /* ---- children of ours that are no main process --------------------------------------------------------------------------------------- */
@@ -294,13 +303,26 @@ static void mark_group(ProcessTree *t, ProcessTable *table, const ProcessGroup *
         process_table_mark_descendants(table);
 }
 
+static bool was_told(const ProcessGroup *g, const Process *p) {
+        for (size_t i = 0; i < g->n_told; i++)
+                if (g->told[i].pid == p->pid && g->told[i].start == p->start)
+                        return true;
+        return false;
+}
+
+/* Without memory for the note it is told twice. */
+static void note_told(ProcessGroup *g, const Process *p) {
+        if (GREEDY_REALLOC(g->told, g->n_told_allocated, g->n_told + 1))
+                g->told[g->n_told++] = (struct ProcessKey) { .pid = p->pid, .start = p->start };
+}
+
 /* A stopped process acts on a signal to end only when it goes on. */
 static void signal_process(const Process *p, int sig) {
         if (process_signal(p, sig, NULL) >= 0 && sig == SIGTERM)
                 (void) process_signal(p, SIGCONT, NULL);
 }
 
-void process_tree_signal(ProcessTree *t, const ProcessGroup *g, int sig) {
+void process_tree_signal(ProcessTree *t, ProcessGroup *g, int sig) {
         _cleanup_process_table_ ProcessTable table = { 0 };
 
         if (sig == SIGKILL && g->cgroup)
@@ -316,8 +338,26 @@ void process_tree_signal(ProcessTree *t, const ProcessGroup *g, int sig) {
         for (size_t i = 0; i < table.n; i++) {
                 const Process *p = table.items + i;
 
-                if (p->marked && !p->dead && p->group != g->pid && p->pid != t->self)
+                if (!p->marked || p->dead || p->pid == t->self)
+                        continue;
+                if (p->group != g->pid)
                         signal_process(p, sig);
+                if (sig == SIGTERM)
+                        note_told(g, p);
+        }
+}
+
+void process_tree_remind(ProcessTree *t, ProcessGroup *g) {
+        _cleanup_(pid_list_done) PidList children = { 0 };
+
+        (void) unknown_children(t, &children);
+        for (size_t i = 0; i < children.n; i++) {
+                Process p;
+
+                if (look_at_child(t, children.items[i], &p) != CHILD_ORPHAN || was_told(g, &p) || orphan_is_of(t, &p, g) <= 0)
+                        continue;
+                signal_process(&p, SIGTERM);
+                note_told(g, &p);
         }
 }
 

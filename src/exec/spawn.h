@@ -19,7 +19,13 @@ typedef struct SpawnRequest {
         int cgroup;                                     /* directory of the control group to start in, or -1 */
 } SpawnRequest;
 
-typedef enum SpawnStage { SPAWN_STAGE_SETUP, SPAWN_STAGE_DIRECTORY, SPAWN_STAGE_EXECUTE, _SPAWN_STAGE_MAX, _SPAWN_STAGE_INVALID = -EINVAL } SpawnStage;
+typedef enum SpawnStage {
+        SPAWN_STAGE_SETUP,
+        SPAWN_STAGE_DIRECTORY,
+        SPAWN_STAGE_EXECUTE,
+        _SPAWN_STAGE_MAX,
+        _SPAWN_STAGE_INVALID = -EINVAL,
+} SpawnStage;
 
 /* Notes the limit of open files that children get back, so make it before raising it. Children come from the thread that calls spawn_new:
  * it must outlive them, as its end kills them. */
@@ -35,7 +41,8 @@ Spawn *spawn_free(Spawn *p);                            /* after it has been rea
 
 pid_t spawn_pid(const Spawn *p);                        /* also its session and process group */
 int spawn_pidfd(const Spawn *p);                        /* borrowed; readable when it is over */
-uint64_t spawn_start(const Spawn *p);                   /* when it began, as field 22 of /proc/PID/stat has it, or up to SPAWN_START_SLACK less */
+/* When it began, as field 22 of /proc/PID/stat has it, or up to SPAWN_START_SLACK less. */
+uint64_t spawn_start(const Spawn *p);
 int spawn_error(const Spawn *p, SpawnStage *ret_stage); /* once it is over: the errno for which it never ran the command, or 0 */
 
 #define SPAWN_START_SLACK 100u                          /* in clock ticks; a pid is not used again that soon */

@@ -1,4 +1,5 @@
-/* The files that steps write, read by both parsers: whatever comes out is an object that can be written as JSON and read again, and never invalid text. */
+/* The files that steps write, read by both parsers: whatever comes out is an object that can be written as JSON and read again, and never
+ * invalid text. */
 #include <assert.h>
 
 #include "step-output.h"

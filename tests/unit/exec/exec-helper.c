@@ -34,7 +34,8 @@ static int show_state(void) {
         }
         (void) getrlimit(RLIMIT_NOFILE, &files);
         (void) prctl(PR_GET_PDEATHSIG, &death);
-        printf("blocked %d changed %d umask %03o leader %d group %d nofile %lu death %d\n", n_blocked, n_changed, (unsigned) mask, getsid(0) == getpid(),
+        printf("blocked %d changed %d umask %03o leader %d group %d nofile %lu death %d\n", n_blocked, n_changed, (unsigned) mask,
+               getsid(0) == getpid(),
                getpgid(0) == getpid(), (unsigned long) files.rlim_cur, death);
         return 0;
 }

@@ -26,7 +26,8 @@ static void test_stop_reaches_stopped_processes(void **state) {
         ExecJob *job;
         Outcome o;
 
-        job = world_launch(w, (StepCommand) { SCRIPT("sh -c 'echo $$ > child; kill -STOP $$' & setsid sh -c 'echo $$ > other; kill -STOP $$' & wait") }, &o);
+        job = world_launch(w, (StepCommand) { SCRIPT("sh -c 'echo $$ > child; kill -STOP $$' & setsid sh -c 'echo $$ > other; kill -STOP "
+                        "$$' & wait") }, &o);
         (void) world_await_number(w, "child");
         (void) world_await_number(w, "other");
         w->executor->ops->stop(job);
@@ -41,7 +42,8 @@ static void test_stop_leaves_grace(void **state) {
         ExecJob *job;
         Outcome o;
 
-        job = world_launch(w, (StepCommand) { SCRIPT("trap 'echo 1 > cleaned; exit 3' TERM; echo 1 > ready; while :; do sleep 0.01; done") }, &o);
+        job = world_launch(w, (StepCommand) { SCRIPT("trap 'echo 1 > cleaned; exit 3' TERM; echo 1 > ready; while :; do sleep 0.01; "
+                        "done") }, &o);
         (void) world_await_number(w, "ready");
         w->executor->ops->stop(job);
         world_wait(w, &o);
@@ -51,7 +53,9 @@ static void test_stop_leaves_grace(void **state) {
         outcome_free(&o);
 }
 
-#define STUBBORN "trap '' TERM INT HUP; sh -c 'echo $$ > child; exec sleep 1000' & setsid sh -c 'echo $$ > other; exec sleep 1000' & echo 1 > ready; while :; do sleep 1000; done"
+#define STUBBORN                                                                                                                        \
+        "trap '' TERM INT HUP; sh -c 'echo $$ > child; exec sleep 1000' & setsid sh -c 'echo $$ > other; exec sleep 1000' & "           \
+        "echo 1 > ready; while :; do sleep 1000; done"
 
 static void check_stubborn(World *w, unsigned n_stops) {
         long child, other;
@@ -86,7 +90,8 @@ static void test_S5_2_double_forked_grandchild(void **state) {
         long pid;
         Outcome o;
 
-        run_script(w, "setsid -f sh -c 'setsid -f sh -c \"echo \\$\\$ > escaped; exec sleep 1000\"'; while ! test -s escaped; do sleep 0.01; done; exit 5", &o);
+        run_script(w, "setsid -f sh -c 'setsid -f sh -c \"echo \\$\\$ > escaped; exec sleep 1000\"'; while ! test -s escaped; do sleep "
+                        "0.01; done; exit 5", &o);
         assert_int_equal(o.outcome, EXEC_EXITED);
         assert_int_equal(o.status, 5);
         pid = world_await_number(w, "escaped");
@@ -98,7 +103,8 @@ static void test_left_over_that_ignores_sigterm(void **state) {
         World *w = *state;
         Outcome o;
 
-        run_script(w, "setsid -f sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep 1000; done'; while ! test -s escaped; do sleep 0.01; done", &o);
+        run_script(w, "setsid -f sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep 1000; done'; while ! test -s escaped; do "
+                        "sleep 0.01; done", &o);
         assert_int_equal(o.outcome, EXEC_EXITED);
         assert_false(process_runs(world_await_number(w, "escaped")));
         outcome_free(&o);
@@ -122,7 +128,8 @@ static void test_parallel_steps_and_orphans(void **state) {
         Outcome o, other;
         ExecJob *job;
 
-        job = world_launch(w, (StepCommand) { .activity = "other", SCRIPT("setsid -f sh -c 'echo $$ > others; exec sleep 1000'; exec sleep 1000") }, &other);
+        job = world_launch(w, (StepCommand) { .activity = "other", SCRIPT("setsid -f sh -c 'echo $$ > others; exec sleep 1000'; exec "
+                        "sleep 1000") }, &other);
         others = world_await_number(w, "others");
         run_script(w, "env -i setsid -f sh -c 'echo $$ > unknown; exec sleep 1000'; while ! test -s unknown; do sleep 0.01; done", &o);
         unknown = world_await_number(w, "unknown");
@@ -212,7 +219,8 @@ static void test_no_descriptors_leak(void **state) {
                 ExecJob *job;
 
                 outcome_free(&o);
-                world_run(&w, (StepCommand) { SCRIPT("echo a=1 > $RUNBOOK_OUTPUT; echo x; setsid -f sleep 1000"), .capture_stdout = true }, &o);
+                world_run(&w, (StepCommand) { SCRIPT("echo a=1 > $RUNBOOK_OUTPUT; echo x; setsid -f sleep 1000"), .capture_stdout = true },
+                                &o);
                 outcome_free(&o);
                 assert_int_equal(world_prepare(&w, (StepCommand) { .argv = no_such }, &o, &job), -ENOENT);
         }
@@ -228,7 +236,9 @@ typedef struct Remains {
         char identity[256];
 } Remains;
 
-#define REMAINS "setsid -f sh -c 'trap \"\" TERM; echo $$ > marked; while :; do sleep 1000; done'; env -i sh -c 'echo $$ > session; exec sleep 1000' & echo $$ > main; wait"
+#define REMAINS                                                                                                                         \
+        "setsid -f sh -c 'trap \"\" TERM; echo $$ > marked; while :; do sleep 1000; done'; "                                            \
+        "env -i sh -c 'echo $$ > session; exec sleep 1000' & echo $$ > main; wait"
 
 /* A daemon that is killed while its step runs. */
 static void doomed_daemon(World *w) {
@@ -314,8 +324,10 @@ static void test_clean_up_leaves_others_alone(void **state) {
         leave_remains(&theirs, &r);
         world_open(&ours, HOUR, LOG_MAX);
         assert_ok(json_parse(r.identity, strlen(r.identity), &identity));
-        other_boot = xasprintf("[{\"pid\": %" PRId64 ", \"start\": 0, \"boot\": \"00000000-0000-0000-0000-000000000000\"}]", json_int(json_get(json_at(identity, 0), "pid")));
-        later = xasprintf("[{\"pid\": %" PRId64 ", \"start\": %" PRId64 ", \"boot\": \"%s\"}]", json_int(json_get(json_at(identity, 0), "pid")),
+        other_boot = xasprintf("[{\"pid\": %" PRId64 ", \"start\": 0, \"boot\": \"00000000-0000-0000-0000-000000000000\"}]",
+                        json_int(json_get(json_at(identity, 0), "pid")));
+        later = xasprintf("[{\"pid\": %" PRId64 ", \"start\": %" PRId64 ", \"boot\": \"%s\"}]",
+                          json_int(json_get(json_at(identity, 0), "pid")),
                           json_int(json_get(json_at(identity, 0), "start")) + 100000, json_string(json_get(json_at(identity, 0), "boot")));
         const char *const all[] = { forged[0], forged[1], forged[2], other_boot, later };
         for (size_t i = 0; i < ELEMENTSOF(all); i++) {

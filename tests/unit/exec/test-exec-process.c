@@ -138,7 +138,8 @@ static char *sorted_lines(char *text) {
 /* Exactly this and nothing of ours. */
 static void test_environment(void **state) {
         char *argv[] = { (char *) "env", NULL };
-        char *env[] = { (char *) "GREETING=hello", (char *) "LANG=de_DE.UTF-8", (char *) "RUNBOOK_RUN=99", (char *) "RUNBOOK_EXPR_0=; rm -rf /",
+        char *env[] = { (char *) "GREETING=hello", (char *) "LANG=de_DE.UTF-8", (char *) "RUNBOOK_RUN=99",
+                        (char *) "RUNBOOK_EXPR_0=; rm -rf /",
                         (char *) "HOME=/home/x", (char *) "USER=x", (char *) "LOGNAME=x", (char *) "SHELL=/bin/x", NULL };
         _cleanup_free_ char *log = NULL, *got = NULL, *expected = NULL;
         World *w = *state;
@@ -150,9 +151,11 @@ static void test_environment(void **state) {
         assert_int_equal(o.status, 0);
         log = world_log(w);
         got = sorted_lines(log);
-        expected = xasprintf("GREETING=hello\nHOME=/home/x\nLANG=de_DE.UTF-8\nLOGNAME=x\nPATH=" STEP_DEFAULT_PATH "\nRUNBOOK_ACTIVITY=act\nRUNBOOK_ATTEMPT=1\n"
+        expected = xasprintf("GREETING=hello\nHOME=/home/x\nLANG=de_DE.UTF-8\nLOGNAME=x\nPATH=" STEP_DEFAULT_PATH "\n"
+                             "RUNBOOK_ACTIVITY=act\nRUNBOOK_ATTEMPT=1\n"
                              "RUNBOOK_ERROR=%s/step/%s-1-act-a1-spre1.error\nRUNBOOK_EXPR_0=; rm -rf /\nRUNBOOK_NAME=ship\n"
-                             "RUNBOOK_OUTPUT=%s/step/%s-1-act-a1-spre1.output\nRUNBOOK_RUN=1\nRUNBOOK_STEP=pre:1\nRUNBOOK_WORKSPACE=%s/work/1/workspace\n"
+                             "RUNBOOK_OUTPUT=%s/step/%s-1-act-a1-spre1.output\nRUNBOOK_RUN=1\nRUNBOOK_STEP=pre:1\n"
+                             "RUNBOOK_WORKSPACE=%s/work/1/workspace\n"
                              "SHELL=/bin/x\nTMPDIR=%s/work/1/tmp\nUSER=x\n",
                              w->state, w->store_id, w->state, w->store_id, w->state, w->state);
         assert_string_equal(got, expected);
@@ -200,7 +203,8 @@ static void test_process_state(void **state) {
 
         world_run(w, (StepCommand) { .argv = argv }, &o);
         log = world_log(w);
-        expected = xasprintf("blocked 0 changed 0 umask 022 leader 1 group 1 nofile %lu death %d\n", (unsigned long) original.rlim_cur, SIGKILL);
+        expected = xasprintf("blocked 0 changed 0 umask 022 leader 1 group 1 nofile %lu death %d\n", (unsigned long) original.rlim_cur,
+                        SIGKILL);
         assert_string_equal(log, expected);
 
         assert_ok(setrlimit(RLIMIT_NOFILE, &original));
@@ -240,7 +244,8 @@ static void test_outputs(void **state) {
         World *w = *state;
         Outcome o;
 
-        run_script(w, "echo a=1 > $RUNBOOK_OUTPUT; printf 'b<<E\\nx\\ny\\nE\\n' >> $RUNBOOK_OUTPUT; echo '{\"message\":\"oops\",\"code\":\"MINE\",\"more\":1}' > $RUNBOOK_ERROR", &o);
+        run_script(w, "echo a=1 > $RUNBOOK_OUTPUT; printf 'b<<E\\nx\\ny\\nE\\n' >> $RUNBOOK_OUTPUT; echo "
+                        "'{\"message\":\"oops\",\"code\":\"MINE\",\"more\":1}' > $RUNBOOK_ERROR", &o);
         assert_string_equal(json_string(json_get(o.outputs, "a")), "1");
         assert_string_equal(json_string(json_get(o.outputs, "b")), "x\ny");
         assert_string_equal(json_string(json_get(o.error, "message")), "oops");
@@ -474,7 +479,8 @@ static void test_parallel(void **state) {
 
         assert_non_null(outcomes);
         for (unsigned i = 0; i < N_PARALLEL; i++) {
-                _cleanup_free_ char *activity = xasprintf("a%u", i), *script = xasprintf("echo %u; echo n=%u > $RUNBOOK_OUTPUT; exit %u", i, i, i % 7);
+                _cleanup_free_ char *activity = xasprintf("a%u", i), *script = xasprintf("echo %u; echo n=%u > $RUNBOOK_OUTPUT; exit %u",
+                                i, i, i % 7);
 
                 (void) world_launch(w, (StepCommand) { SCRIPT(script), .activity = activity }, outcomes + i);
         }
@@ -551,7 +557,8 @@ static uint64_t kills_on_this_machine(void) {
 
 /* A step that puts itself where memory is short; skipped where this test may make no such place. */
 static void test_killed_for_lack_of_memory(void **state) {
-        _cleanup_free_ char *group = xasprintf("/sys/fs/cgroup/memory/runbookd-test-%d", getpid()), *limit = path_join(group, "memory.limit_in_bytes");
+        _cleanup_free_ char *group = xasprintf("/sys/fs/cgroup/memory/runbookd-test-%d", getpid());
+        _cleanup_free_ char *limit = path_join(group, "memory.limit_in_bytes");
         _cleanup_free_ char *script = xasprintf("echo $$ > %s/tasks && exec tail /dev/zero", group);
         World *w = *state;
         uint64_t kills;
@@ -581,7 +588,8 @@ static void test_killed_for_lack_of_memory(void **state) {
 static const struct CMUnitTest tests[] = {
         T(test_exit_codes), T(test_signals), T(test_usage), T(test_program_not_found), T(test_start_failures), T(test_argument_too_long),
         T(test_bad_commands), T(test_environment), T(test_nothing_inherited), T(test_process_state), T(test_standard_input_is_empty),
-        T(test_working_directory), T(test_outputs), T(test_bad_outputs), T(test_old_outputs_are_not_read), T(test_both_streams_share_the_log),
+        T(test_working_directory), T(test_outputs), T(test_bad_outputs), T(test_old_outputs_are_not_read),
+        T(test_both_streams_share_the_log),
         T(test_log_is_private), T(test_captured_output), T(test_captured_output_is_bounded), T(test_log_is_bounded_at_the_end),
         T(test_log_is_bounded_while_it_runs), T(test_abandon_never_runs), T(test_nothing_runs_before_launch), T(test_death_at_the_barrier),
         T(test_identify), T(test_parallel), T(test_chain), T(test_bad_options), T(test_killed_for_lack_of_memory),

@@ -76,7 +76,8 @@ static void test_table(void **state) {
 /* A table whose pids have wrapped: children before parents. */
 static void test_mark_descendants(void **state) {
         Process items[] = {
-                { .pid = 2, .parent = 9 }, { .pid = 3, .parent = 2 }, { .pid = 4, .parent = 1 }, { .pid = 9, .parent = 20 }, { .pid = 20, .parent = 1, .marked = true },
+                { .pid = 2, .parent = 9 }, { .pid = 3, .parent = 2 }, { .pid = 4, .parent = 1 }, { .pid = 9, .parent = 20 }, 
+                { .pid = 20, .parent = 1, .marked = true },
                 { .pid = 21, .parent = 4 }, { .pid = 30, .parent = 3 },
         };
         const ProcessTable none = { 0 };
@@ -165,8 +166,10 @@ static void test_environment_while_executing(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read_self), cmocka_unit_test(test_names_with_parentheses), cmocka_unit_test(test_dead), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_mark_descendants), cmocka_unit_test(test_signal), cmocka_unit_test(test_environment), cmocka_unit_test(test_environment_while_executing),
+        cmocka_unit_test(test_read_self), cmocka_unit_test(test_names_with_parentheses), cmocka_unit_test(test_dead),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_mark_descendants), cmocka_unit_test(test_signal), cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_environment_while_executing),
 };
 
 TEST_MAIN(tests)

@@ -47,7 +47,7 @@ static void end_main(pid_t pid) {
         assert_ok(waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT));
 }
 
-static void kill_rest(ProcessTree *t, const ProcessGroup *g) {
+static void kill_rest(ProcessTree *t, ProcessGroup *g) {
         while (process_tree_left(t, g)) {
                 process_tree_signal(t, g, SIGKILL);
                 (void) poll(NULL, 0, 1);
@@ -143,12 +143,35 @@ static void test_signal_reaches_descendants(void **state) {
         remove_group(t, &g);
 }
 
+/* An orphan that was not there, or could not be told, gets its SIGTERM later; one that has had it no second one. */
+static void test_remind(void **state) {
+        ProcessTree *t = *state;
+        ProcessGroup g = { .mark = mark_a };
+
+        g.pid = make_main("setsid -f sh -c 'trap \"n=\\$((n+1)); test \\$n -lt 2 || exit\" TERM; echo; while :; do sleep 0.001; done'",
+                        g.mark);
+        assert_ok(process_tree_add(t, &g));
+        process_tree_launched(t, &g);
+        end_main(g.pid);
+        for (unsigned i = 0; i < 50; i++) {
+                process_tree_remind(t, &g);
+                assert_true(process_tree_left(t, &g));
+                (void) poll(NULL, 0, 1);
+        }
+        assert_int_equal(g.n_told, 1);
+        process_tree_signal(t, &g, SIGTERM);            /* the second one */
+        while (process_tree_left(t, &g))
+                (void) poll(NULL, 0, 1);
+        remove_group(t, &g);
+}
+
 /* One that leaves its parent and its session again and again is never out of sight, and is caught. */
 static void test_hopping_orphan(void **state) {
         ProcessTree *t = *state;
         ProcessGroup g = { .mark = mark_a };
 
-        g.pid = make_main("export n=0 HOP='n=$((n+1)); test $n -gt 9999 || setsid -f sh -c \"$HOP\"'; setsid -f sh -c \"$HOP\"; echo", g.mark);
+        g.pid = make_main("export n=0 HOP='n=$((n+1)); test $n -gt 9999 || setsid -f sh -c \"$HOP\"'; setsid -f sh -c \"$HOP\"; echo",
+                        g.mark);
         assert_ok(process_tree_add(t, &g));
         process_tree_launched(t, &g);
         end_main(g.pid);
@@ -241,8 +264,10 @@ static void test_boot_id(void **state) {
 #define P(name) cmocka_unit_test_setup_teardown(name, setup_tree, teardown_tree)
 
 static const struct CMUnitTest tests[] = {
-        P(test_nothing_left), P(test_orphan_in_the_session), P(test_orphan_with_the_mark), P(test_orphan_with_neither), P(test_orphan_with_another_mark),
-        P(test_signal_reaches_descendants), P(test_hopping_orphan), P(test_prepared_group_has_no_orphans), P(test_many_children), cmocka_unit_test(test_subreaper_is_given_back),
+        P(test_nothing_left), P(test_orphan_in_the_session), P(test_orphan_with_the_mark), P(test_orphan_with_neither),
+        P(test_orphan_with_another_mark),
+        P(test_signal_reaches_descendants), P(test_remind), P(test_hopping_orphan), P(test_prepared_group_has_no_orphans),
+        P(test_many_children), cmocka_unit_test(test_subreaper_is_given_back),
         cmocka_unit_test(test_ignored_sigchld), cmocka_unit_test(test_clean_up_is_bounded), cmocka_unit_test(test_boot_id),
 };
 

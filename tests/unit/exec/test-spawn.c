@@ -191,7 +191,8 @@ static void test_dies_with_its_parent(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_launch), G(test_waits_at_the_barrier), G(test_abandon), G(test_failures), G(test_errno_is_ours), G(test_start_time), G(test_many),
+        G(test_launch), G(test_waits_at_the_barrier), G(test_abandon), G(test_failures), G(test_errno_is_ours), G(test_start_time),
+        G(test_many),
         G(test_dies_with_its_parent),
 };
 

@@ -44,7 +44,8 @@ static int setup_ground(void **state) {
         assert_non_null(g);
         g->directory = xasprintf("%s%s/runbookd-test-%d", root_directory(), own && strlen(own) > 1 ? own : "", getpid());
         g->home = xasprintf("%s%s", root_directory(), own ? own : "");
-        g->usable = own && mkdir(g->directory, 0755) >= 0 && setxattr(g->directory, "user.delegate", "1", 1, 0) >= 0 && enter(g->directory) >= 0;
+        g->usable = own && mkdir(g->directory, 0755) >= 0 && setxattr(g->directory, "user.delegate", "1", 1, 0) >= 0 &&
+                    enter(g->directory) >= 0;
         *state = g;
         return 0;
 }
@@ -193,7 +194,8 @@ static void test_S5_2_executor_with_groups(void **state) {
         need(state);
         world_open(&w, HOUR, LOG_MAX);
         job = world_launch(&w, (StepCommand) { .activity = "other", SCRIPT("exec sleep 1000") }, &other);
-        run_script(&w, "env -i setsid -f sh -c 'echo $$ > escaped; exec sleep 1000'; grep -q step-[0-9a-f]*-[0-9] /proc/self/cgroup && while ! test -s escaped; do sleep 0.01; done", &o);
+        run_script(&w, "env -i setsid -f sh -c 'echo $$ > escaped; exec sleep 1000'; grep -q step-[0-9a-f]*-[0-9] /proc/self/cgroup && "
+                        "while ! test -s escaped; do sleep 0.01; done", &o);
         assert_int_equal(o.outcome, EXEC_EXITED);
         assert_int_equal(o.status, 0);
         pid = world_await_number(&w, "escaped");
@@ -220,7 +222,8 @@ static void test_step_that_freezes_itself(void **state) {
 
         need(state);
         world_open(&w, 10 * USEC_PER_MSEC, LOG_MAX);
-        script = xasprintf("echo 1 > freezing; echo 1 > %s$(sed -n s/^0:://p /proc/self/cgroup)/cgroup.freeze; sleep 1000", root_directory());
+        script = xasprintf("echo 1 > freezing; echo 1 > %s$(sed -n s/^0:://p /proc/self/cgroup)/cgroup.freeze; sleep 1000",
+                        root_directory());
         assert_ok(world_prepare(&w, (StepCommand) { SCRIPT(script) }, &o, &job));
         identity = w.executor->ops->identify(job);
         freeze = xasprintf("%s%s/cgroup.freeze", root_directory(), json_string(json_get(identity, "cgroup")));
@@ -252,7 +255,8 @@ static void test_without_hierarchy_of_ours(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_not_delegated), G(test_group), G(test_groups_below), G(test_kill_left), G(test_S5_2_executor_with_groups), G(test_step_that_freezes_itself),
+        G(test_not_delegated), G(test_group), G(test_groups_below), G(test_kill_left), G(test_S5_2_executor_with_groups),
+        G(test_step_that_freezes_itself),
         cmocka_unit_test(test_without_hierarchy_of_ours),
 };
 

@@ -6,7 +6,8 @@
 #include "step-env.h"
 
 static char **make(const StepEnvBase *b, char *const *given) {
-        const StepCommand c = { .run = 12, .runbook = "ship", .activity = "dist", .step = "s", .step_key = "1", .attempt = 3, .env = given };
+        const StepCommand c = { .run = 12, .runbook = "ship", .activity = "dist", .step = "s", .step_key = "1", .attempt = 3,
+                        .env = given };
         char **env = NULL;
 
         assert_ok(step_env_make(b, &c, "/state/step/o", "/state/step/e", &env));
@@ -47,7 +48,8 @@ static void test_basic(void **state) {
 /* What is given wins, but for what tells a step from others. */
 static void test_given(void **state) {
         static const char *const reserved[] = { "RUN", "NAME", "ACTIVITY", "STEP", "ATTEMPT", "WORKSPACE", "OUTPUT", "ERROR" };
-        char *given[] = { (char *) "PATH=/x", (char *) "TMPDIR=/y", (char *) "RUNBOOK_EXPR_0=v", (char *) "RUNBOOK_OUTPUT_DIR=z", (char *) "EMPTY=", NULL };
+        char *given[] = { (char *) "PATH=/x", (char *) "TMPDIR=/y", (char *) "RUNBOOK_EXPR_0=v", (char *) "RUNBOOK_OUTPUT_DIR=z",
+                        (char *) "EMPTY=", NULL };
         StepEnvBase *b = NULL;
         char **env;
 
@@ -122,6 +124,7 @@ static void test_find_program(void **state) {
         assert_ok(remove_tree(AT_FDCWD, base));
 }
 
-static const struct CMUnitTest tests[] = { cmocka_unit_test(test_basic), cmocka_unit_test(test_given), cmocka_unit_test(test_find_program) };
+static const struct CMUnitTest tests[] = { cmocka_unit_test(test_basic), cmocka_unit_test(test_given),
+                cmocka_unit_test(test_find_program) };
 
 TEST_MAIN(tests)

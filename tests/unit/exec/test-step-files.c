@@ -186,7 +186,8 @@ static void test_capture(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_modes), cmocka_unit_test(test_names), G(test_take), G(test_take_hostile), G(test_remove_all), G(test_remove_run), G(test_capture),
+        G(test_modes), cmocka_unit_test(test_names), G(test_take), G(test_take_hostile), G(test_remove_all), G(test_remove_run),
+        G(test_capture),
 };
 
 TEST_MAIN(tests)

@@ -237,7 +237,8 @@ static void test_tail(void **state) {
 static void test_tail_is_valid(void **state) {
         check_tail("a\377b\0c", 5, 0, UINT64_MAX, 100, true, "a\xef\xbf\xbd" "b\xef\xbf\xbd" "c");
         check_tail("\xe2\x82\xac\xe2\x82\xac", 6, 0, UINT64_MAX, 5, true, "\xe2\x82\xac"); /* not cut inside a character */
-        check_tail("\377\377\377\377", 4, 0, UINT64_MAX, 4, true, "\xef\xbf\xbd");        /* repaired text is no longer than asked for either */
+        /* repaired text is no longer than asked for either */
+        check_tail("\377\377\377\377", 4, 0, UINT64_MAX, 4, true, "\xef\xbf\xbd");
 }
 
 static void test_tail_after_a_hole(void **state) {
@@ -289,8 +290,10 @@ static void test_path(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_take), G(test_take_twice), G(test_cache_is_bounded), G(test_removed_log), G(test_link_is_not_followed), cmocka_unit_test(test_punch),
-        cmocka_unit_test(test_punch_leaves_small_ones), cmocka_unit_test(test_data_start), cmocka_unit_test(test_tail), cmocka_unit_test(test_tail_is_valid),
+        G(test_take), G(test_take_twice), G(test_cache_is_bounded), G(test_removed_log), G(test_link_is_not_followed),
+        cmocka_unit_test(test_punch),
+        cmocka_unit_test(test_punch_leaves_small_ones), cmocka_unit_test(test_data_start), cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_tail_is_valid),
         cmocka_unit_test(test_tail_after_a_hole), cmocka_unit_test(test_append_file), cmocka_unit_test(test_path),
 };
 
