@@ -59,7 +59,7 @@ int expr_append_value(StrBuf *b, const Json *v) {
 }
 
 char *expr_value_to_text(const Json *v) {
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         return expr_append_value(&b, v) < 0 ? NULL : strbuf_take(&b);
 }
 
@@ -98,10 +98,10 @@ static int compare_int_double(int64_t a, double b) {
                 return -1;
         if (b < -0x1p63)
                 return 1;
-        int64_t whole = (int64_t) b;
+        int64_t whole = (int64_t)b;
         if (a != whole)
                 return a < whole ? -1 : 1;
-        return compare_doubles(0, b - (double) whole);
+        return compare_doubles(0, b - (double)whole);
 }
 
 int expr_compare_numbers(const Json *a, const Json *b) {
@@ -163,7 +163,10 @@ static int call_contains(ExprCall *c, Json *const *args, size_t n_args, Json **r
                 if (json_type(args[0]) != JSON_STRING)
                         return expr_call_error(c, _("contains() wants a list or a text to look into, not %s."), expr_type_name(args[0]));
                 int r = want_text(c, args[1]);
-                return r < 0 ? r : give_bool(memmem(json_string(args[0]), json_string_length(args[0]), json_string(args[1]), json_string_length(args[1])), ret);
+                return r < 0 ? r
+                             : give_bool(memmem(json_string(args[0]), json_string_length(args[0]), json_string(args[1]),
+                                                json_string_length(args[1])),
+                                         ret);
         }
         bool found = false;
         for (size_t i = 0; i < json_length(args[0]) && !found; i++)
@@ -193,7 +196,7 @@ typedef enum FormatPart { FORMAT_END, FORMAT_TEXT, FORMAT_ARGUMENT, FORMAT_BAD, 
 static FormatPart format_argument(const char *s, size_t n, size_t *at, size_t n_args, size_t *ret_index) {
         size_t i = *at + 1, index = 0;
         for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
-                index = MIN(index * 10 + (size_t) (s[i] - '0'), EXPR_TEXT_MAX);
+                index = MIN(index * 10 + (size_t)(s[i] - '0'), EXPR_TEXT_MAX);
         if (i >= n || s[i] != '}' || i == *at + 1)
                 return FORMAT_BAD;
         *at = i + 1;
@@ -225,10 +228,14 @@ static char *format_error(FormatPart part, size_t index, size_t n_args) {
         char *s = NULL;
         int r;
         if (part == FORMAT_BAD)
-                r = asprintf(&s, "%s", _("In the text of format(), '{' and '}' stand around an argument's number; write {{ and }} for the characters."));
+                r = asprintf(&s, "%s",
+                             _("In the text of format(), '{' and '}' stand around an argument's number; write {{ and }} for the "
+                               "characters."));
         else
-                r = asprintf(&s, P_("The text of format() names {%zu}, but %zu argument follows it; they are counted from {0}.",
-                                    "The text of format() names {%zu}, but %zu arguments follow it; they are counted from {0}.", n_args), index, n_args);
+                r = asprintf(&s,
+                             P_("The text of format() names {%zu}, but %zu argument follows it; they are counted from {0}.",
+                                "The text of format() names {%zu}, but %zu arguments follow it; they are counted from {0}.", n_args),
+                             index, n_args);
         return r < 0 ? NULL : s;
 }
 
@@ -246,7 +253,8 @@ int expr_format_check(const char *s, size_t n, size_t n_args, char **ret_error) 
 }
 
 static int too_large(ExprCall *c) {
-        return expr_call_error(c, _("The result of %s() would be larger than %u MiB."), c->node->function->name, EXPR_VALUE_MAX / (1024u * 1024u));
+        return expr_call_error(c, _("The result of %s() would be larger than %u MiB."), c->node->function->name,
+                               EXPR_VALUE_MAX / (1024u * 1024u));
 }
 
 /* The text is checked; args are those after it. */
@@ -278,7 +286,7 @@ static int call_format(ExprCall *c, Json *const *args, size_t n_args, Json **ret
         r = expr_format_check(s, n, n_args - 1, &error);
         if (r < 0)
                 return r == -EINVAL ? expr_call_error(c, "%s", error) : r;
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         r = format_append(c, &b, s, n, args + 1, n_args - 1);
         if (r < 0)
                 return r;
@@ -316,16 +324,16 @@ static int call_status(ExprCall *c, Json *const *args, size_t n_args, Json **ret
 }
 
 static const ExprFunction functions[] = {
-        { "contains", 2, 2, 0, call_contains },
-        { "startsWith", 2, 2, 0, call_starts_with },
-        { "endsWith", 2, 2, 0, call_ends_with },
-        { "format", 1, SIZE_MAX, 0, call_format },
-        { "toJSON", 1, 1, 0, call_to_json },
-        { "fromJSON", 1, 1, 0, call_from_json },
-        { "success", 0, 0, EXPR_STATUS_SUCCESS, call_status },
-        { "failure", 0, 0, EXPR_STATUS_FAILURE, call_status },
-        { "always", 0, 0, EXPR_STATUS_ALWAYS, call_status },
-        { "cancelled", 0, 0, EXPR_STATUS_CANCELLED, call_status },
+                {"contains", 2, 2, 0, call_contains},
+                {"startsWith", 2, 2, 0, call_starts_with},
+                {"endsWith", 2, 2, 0, call_ends_with},
+                {"format", 1, SIZE_MAX, 0, call_format},
+                {"toJSON", 1, 1, 0, call_to_json},
+                {"fromJSON", 1, 1, 0, call_from_json},
+                {"success", 0, 0, EXPR_STATUS_SUCCESS, call_status},
+                {"failure", 0, 0, EXPR_STATUS_FAILURE, call_status},
+                {"always", 0, 0, EXPR_STATUS_ALWAYS, call_status},
+                {"cancelled", 0, 0, EXPR_STATUS_CANCELLED, call_status},
 };
 
 const ExprFunction *expr_function_find(const char *name, size_t n) {
@@ -336,7 +344,7 @@ const ExprFunction *expr_function_find(const char *name, size_t n) {
 }
 
 const char *expr_function_nearest(const char *name) {
-        const char *names[ELEMENTSOF(functions) + 1] = { 0 };
+        const char *names[ELEMENTSOF(functions) + 1] = {0};
         for (size_t i = 0; i < ELEMENTSOF(functions); i++) {
                 if (strcasecmp(functions[i].name, name) == 0)
                         return functions[i].name;

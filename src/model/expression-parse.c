@@ -1,8 +1,9 @@
 /* From the text of an expression to a tree: a lexer, and a parser by precedence (postfix, !, relational, equality, &&, ||).
  *
- * The text comes from a file that anybody may have written, so nothing in it may cost more than its length: it is capped, recursion is counted
- * (EXPR_DEPTH_MAX, for the parser's own recursion as for the tree's depth, which later bounds evaluation and freeing), and the first error ends it.
- * What can be known without values is refused here: unknown contexts, functions and fixed members, wrong numbers of arguments. */
+ * The text comes from a file that anybody may have written, so nothing in it may cost more than its length: it is capped, recursion is
+ * counted (EXPR_DEPTH_MAX, for the parser's own recursion as for the tree's depth, which later bounds evaluation and freeing), and the
+ * first error ends it. What can be known without values is refused here: unknown contexts, functions and fixed members, wrong numbers of
+ * arguments. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,25 +13,42 @@
 #include "utf8.h"
 
 typedef enum TokenType {
-        TOKEN_END, TOKEN_LITERAL, TOKEN_NAME, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_OPEN_INDEX, TOKEN_CLOSE_INDEX, TOKEN_DOT, TOKEN_COMMA, TOKEN_NOT,
-        TOKEN_AND, TOKEN_OR, TOKEN_EQ, TOKEN_NE, TOKEN_LT, TOKEN_LE, TOKEN_GT, TOKEN_GE,
+        TOKEN_END,
+        TOKEN_LITERAL,
+        TOKEN_NAME,
+        TOKEN_OPEN,
+        TOKEN_CLOSE,
+        TOKEN_OPEN_INDEX,
+        TOKEN_CLOSE_INDEX,
+        TOKEN_DOT,
+        TOKEN_COMMA,
+        TOKEN_NOT,
+        TOKEN_AND,
+        TOKEN_OR,
+        TOKEN_EQ,
+        TOKEN_NE,
+        TOKEN_LT,
+        TOKEN_LE,
+        TOKEN_GT,
+        TOKEN_GE,
 } TokenType;
 
 typedef struct Parser {
         Expr *expr;
         const char *text;
         size_t n, at;
-        TokenType token;                                /* the one that is looked at */
-        size_t token_start, token_end, last_end;        /* last_end: where the token before it ended */
-        Json *value;                                    /* of a literal */
+        TokenType token;                         /* the one that is looked at */
+        size_t token_start, token_end, last_end; /* last_end: where the token before it ended */
+        Json *value;                             /* of a literal */
         unsigned depth;
         char *error;
         size_t error_offset;
 } Parser;
 
 static const char *const root_names[_EXPR_ROOT_MAX + 1] = {
-        [EXPR_INPUTS] = "inputs", [EXPR_ENV] = "env", [EXPR_RUN] = "run", [EXPR_TRIGGER] = "trigger",
-        [EXPR_PHASES] = "phases", [EXPR_ACTIVITIES] = "activities", [EXPR_STEPS] = "steps", [EXPR_FAILURE] = "failure",
+                [EXPR_INPUTS] = "inputs",   [EXPR_ENV] = "env",         [EXPR_RUN] = "run",
+                [EXPR_TRIGGER] = "trigger", [EXPR_PHASES] = "phases",   [EXPR_ACTIVITIES] = "activities",
+                [EXPR_STEPS] = "steps",     [EXPR_FAILURE] = "failure",
 };
 
 /* Members that are the same in every run, by how many keys stand before them. */
@@ -39,11 +57,11 @@ static const struct FixedMembers {
         size_t level;
         const char *names[5];
 } fixed_members[] = {
-        { EXPR_RUN, 0, { "id", "name", "attempt", "startedBy" } },
-        { EXPR_FAILURE, 0, { "step", "attempt", "error", "log" } },
-        { EXPR_PHASES, 1, { "state" } },
-        { EXPR_ACTIVITIES, 1, { "state", "attempt", "outputs", "error" } },
-        { EXPR_STEPS, 1, { "state", "outputs", "error" } },
+                {EXPR_RUN, 0, {"id", "name", "attempt", "startedBy"}},
+                {EXPR_FAILURE, 0, {"step", "attempt", "error", "log"}},
+                {EXPR_PHASES, 1, {"state"}},
+                {EXPR_ACTIVITIES, 1, {"state", "attempt", "outputs", "error"}},
+                {EXPR_STEPS, 1, {"state", "outputs", "error"}},
 };
 
 const char *expr_root_to_string(ExprRoot r) {
@@ -151,13 +169,13 @@ static int lex_number(Parser *p) {
                 return r;
         if (r < 0 || (json_type(value) == JSON_DOUBLE && !isfinite(json_double(value)))) {
                 json_unref(value);
-                return parser_error(p, p->at, _("The number %.*s is too large."), (int) MIN(n, EXPR_SOURCE_MAX), s);
+                return parser_error(p, p->at, _("The number %.*s is too large."), (int)MIN(n, EXPR_SOURCE_MAX), s);
         }
         return take_literal(p, value, end);
 }
 
 static int lex_single_quoted(Parser *p) {
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         for (size_t i = p->at + 1; i < p->n; i++) {
                 if (p->text[i] == '\'' && !(i + 1 < p->n && p->text[i + 1] == '\'')) {
                         size_t n = b.n;
@@ -184,7 +202,9 @@ static int lex_double_quoted(Parser *p) {
                 return r;
         if (r < 0 || json_type(value) != JSON_STRING) {
                 json_unref(value);
-                return parser_error(p, p->at, _("In double quotes, text is written as in JSON, and this is not; 'single quotes' take any character as it is."));
+                return parser_error(p, p->at,
+                                    _("In double quotes, text is written as in JSON, and this is not; 'single quotes' take any character "
+                                      "as it is."));
         }
         return take_literal(p, value, i + 1);
 }
@@ -208,7 +228,9 @@ static int unexpected_character(Parser *p) {
         case '|':
                 return parser_error(p, p->at, _("'or' is written '||'."));
         case '$':
-                return parser_error(p, p->at, _("Unexpected '$': inside an expression names stand alone, and one pair of braces goes around the whole of it."));
+                return parser_error(p, p->at,
+                                    _("Unexpected '$': inside an expression names stand alone, and one pair of braces goes around the "
+                                      "whole of it."));
         default:
                 if (c > ' ' && c < 0x7f)
                         return parser_error(p, p->at, _("Unexpected '%c'."), c);
@@ -220,10 +242,11 @@ static int lex_operator(Parser *p) {
         static const struct {
                 char text[3];
                 TokenType token;
-        } operators[] = {                               /* the longer ones first */
-                { "&&", TOKEN_AND }, { "||", TOKEN_OR }, { "==", TOKEN_EQ }, { "!=", TOKEN_NE }, { "<=", TOKEN_LE }, { ">=", TOKEN_GE },
-                { "<", TOKEN_LT }, { ">", TOKEN_GT }, { "!", TOKEN_NOT }, { "(", TOKEN_OPEN }, { ")", TOKEN_CLOSE }, { "[", TOKEN_OPEN_INDEX },
-                { "]", TOKEN_CLOSE_INDEX }, { ".", TOKEN_DOT }, { ",", TOKEN_COMMA },
+        } operators[] = {
+                        /* the longer ones first */
+                        {"&&", TOKEN_AND},  {"||", TOKEN_OR},        {"==", TOKEN_EQ},         {"!=", TOKEN_NE}, {"<=", TOKEN_LE},
+                        {">=", TOKEN_GE},   {"<", TOKEN_LT},         {">", TOKEN_GT},          {"!", TOKEN_NOT}, {"(", TOKEN_OPEN},
+                        {")", TOKEN_CLOSE}, {"[", TOKEN_OPEN_INDEX}, {"]", TOKEN_CLOSE_INDEX}, {".", TOKEN_DOT}, {",", TOKEN_COMMA},
         };
         for (size_t i = 0; i < ELEMENTSOF(operators); i++) {
                 size_t n = strlen(operators[i].text);
@@ -285,7 +308,7 @@ static ExprNode *node_new(ExprKind kind, size_t start, size_t end) {
         ExprNode *n = calloc(1, sizeof(ExprNode));
         if (!n)
                 return NULL;
-        *n = (ExprNode) { .kind = kind, .depth = 1, .start = start, .end = end };
+        *n = (ExprNode){.kind = kind, .depth = 1, .start = start, .end = end};
         return n;
 }
 
@@ -296,7 +319,8 @@ static int node_add(Parser *p, ExprNode *n, ExprNode *takes) {
         n->depth = MAX(n->depth, arg->depth + 1);
         n->args[n->n_args++] = TAKE_PTR(arg);
         if (n->depth > EXPR_DEPTH_MAX)
-                return parser_error(p, n->start, _("The expression is nested deeper than %u levels; compute a part of it in a step."), EXPR_DEPTH_MAX);
+                return parser_error(p, n->start, _("The expression is nested deeper than %u levels; compute a part of it in a step."),
+                                    EXPR_DEPTH_MAX);
         return 0;
 }
 
@@ -305,7 +329,8 @@ static int parse_or(Parser *p, ExprNode **ret);
 /* For everything that comes back to the whole grammar: parentheses, arguments, indexes, !. */
 static int enter(Parser *p) {
         if (++p->depth > EXPR_DEPTH_MAX)
-                return parser_error(p, p->token_start, _("The expression is nested deeper than %u levels; compute a part of it in a step."), EXPR_DEPTH_MAX);
+                return parser_error(p, p->token_start, _("The expression is nested deeper than %u levels; compute a part of it in a step."),
+                                    EXPR_DEPTH_MAX);
         return 0;
 }
 
@@ -331,9 +356,12 @@ static int wrong_count(Parser *p, const ExprNode *n) {
         if (f->max_args == 0)
                 return parser_error(p, n->start, _("%s() takes no arguments."), f->name);
         if (f->min_args == f->max_args)
-                return parser_error(p, n->start, P_("%s() takes %zu argument, but %zu are given.", "%s() takes %zu arguments, but %zu are given.", f->min_args),
+                return parser_error(p, n->start,
+                                    P_("%s() takes %zu argument, but %zu are given.", "%s() takes %zu arguments, but %zu are given.",
+                                       f->min_args),
                                     f->name, f->min_args, n->n_args);
-        return parser_error(p, n->start, P_("%s() takes at least %zu argument.", "%s() takes at least %zu arguments.", f->min_args), f->name, f->min_args);
+        return parser_error(p, n->start, P_("%s() takes at least %zu argument.", "%s() takes at least %zu arguments.", f->min_args),
+                            f->name, f->min_args);
 }
 
 static int check_call(Parser *p, const ExprNode *n) {
@@ -382,8 +410,8 @@ static int parse_call(Parser *p, const char *name, size_t start, ExprNode **ret)
         n->function = expr_function_find(name, strlen(name));
         if (!n->function) {
                 const char *near = expr_function_nearest(name);
-                return near ? parser_error(p, start, _("There is no function '%s'. Did you mean '%s'?"), name, near) :
-                              parser_error(p, start, _("There is no function '%s'."), name);
+                return near ? parser_error(p, start, _("There is no function '%s'. Did you mean '%s'?"), name, near)
+                            : parser_error(p, start, _("There is no function '%s'."), name);
         }
         int r = advance(p);
         if (r >= 0)
@@ -394,15 +422,18 @@ static int parse_call(Parser *p, const char *name, size_t start, ExprNode **ret)
 }
 
 static int unknown_name(Parser *p, const char *name, size_t start) {
-        static const char *const others[] = { "true", "false", "null", NULL };
+        static const char *const others[] = {"true", "false", "null", NULL};
         if (expr_function_find(name, strlen(name)))
                 return parser_error(p, start, _("'%s' is a function: write %s(…)."), name, name);
         const char *near = nearest_name(name, root_names);
         if (!near)
                 near = nearest_name(name, others);
-        return near ? parser_error(p, start, _("Unknown name '%s'. Did you mean '%s'?"), name, near) :
-                      parser_error(p, start, _("Unknown name '%s'; a name begins with inputs, env, run, trigger, phases, activities, steps or failure, "
-                                               "and text stands in 'single quotes'."), name);
+        return near ? parser_error(p, start, _("Unknown name '%s'. Did you mean '%s'?"), name, near)
+                    : parser_error(p, start,
+                                   _("Unknown name '%s'; a name begins with inputs, env, run, trigger, phases, activities, steps or "
+                                     "failure, "
+                                     "and text stands in 'single quotes'."),
+                                   name);
 }
 
 static bool keyword_value(const char *name, Json **ret) {
@@ -486,7 +517,8 @@ static int check_key(Parser *p, const ExprNode *base, const ExprNode *key) {
         if (t != JSON_STRING && base->kind == EXPR_CONTEXT)
                 return parser_error(p, key->start, _("The members of %s have names: write ['…']."), expr_root_to_string(base->root));
         if (t != JSON_STRING && t != JSON_INT)
-                return parser_error(p, key->start, _("What stands in [ ] is a name or a whole number, not %s."), expr_type_name(key->literal));
+                return parser_error(p, key->start, _("What stands in [ ] is a name or a whole number, not %s."),
+                                    expr_type_name(key->literal));
         return 0;
 }
 
@@ -559,8 +591,8 @@ static const struct BinaryOperator {
         ExprKind kind;
         unsigned level;
 } binary_operators[] = {
-        { TOKEN_EQ, EXPR_EQ, 0 }, { TOKEN_NE, EXPR_NE, 0 },
-        { TOKEN_LT, EXPR_LT, 1 }, { TOKEN_LE, EXPR_LE, 1 }, { TOKEN_GT, EXPR_GT, 1 }, { TOKEN_GE, EXPR_GE, 1 },
+                {TOKEN_EQ, EXPR_EQ, 0}, {TOKEN_NE, EXPR_NE, 0}, {TOKEN_LT, EXPR_LT, 1},
+                {TOKEN_LE, EXPR_LE, 1}, {TOKEN_GT, EXPR_GT, 1}, {TOKEN_GE, EXPR_GE, 1},
 };
 
 static const struct BinaryOperator *find_operator(TokenType token, unsigned level) {
@@ -642,18 +674,19 @@ static int check_fixed_member(Parser *p, ExprRoot root, size_t level, const Expr
                 const char *near = name ? nearest_name(name, f->names) : NULL, *of = expr_root_to_string(root);
                 if (near)
                         return parser_error(p, key->start, _("'%s' is not a member of %s. Did you mean '%s'?"), name, of, near);
-                _cleanup_strbuf_ StrBuf b = { 0 };
+                _cleanup_strbuf_ StrBuf b = {0};
                 for (size_t j = 0; f->names[j]; j++)
                         strbuf_appendf(&b, "%s%s", j > 0 ? ", " : "", f->names[j]);
                 _cleanup_free_ char *all = strbuf_take(&b);
-                return all ? parser_error(p, key->start, _("'%s' is not a member of %s; there are: %s."), strempty(name), of, all) : -ENOMEM;
+                return all ? parser_error(p, key->start, _("'%s' is not a member of %s; there are: %s."), strempty(name), of, all)
+                           : -ENOMEM;
         }
         return 0;
 }
 
 /* keys: those after the root, the first one first. */
 static int add_ref(Parser *p, const ExprNode *root, ExprNode *const *keys, size_t n_keys) {
-        ExprRef ref = { .root = root->root, .offset = root->start };
+        ExprRef ref = {.root = root->root, .offset = root->start};
         for (size_t i = 0; i < n_keys && i < ELEMENTSOF(ref.path); i++) {
                 if (keys[i]->kind != EXPR_LITERAL) {
                         ref.computed = true;
@@ -714,7 +747,7 @@ int expr_parse(const char *text, size_t n, Expr **ret, char **ret_error, size_t 
         if (n > 0)
                 memcpy(e->text, text, MIN(n, EXPR_TEXT_MAX));
         e->text[MIN(n, EXPR_TEXT_MAX)] = '\0';
-        Parser p = { .expr = e, .text = e->text, .n = n };
+        Parser p = {.expr = e, .text = e->text, .n = n};
         int r = parse_all(&p);
         json_unref(p.value);
         if (r >= 0) {

@@ -10,13 +10,13 @@
 #include "utf8.h"
 
 #define NAMES_SHOWN_MAX 10u
-#define NAMES_COMPARED_MAX 1000u                        /* an edit distance is not free */
+#define NAMES_COMPARED_MAX 1000u /* an edit distance is not free */
 #define NAME_SHOWN_MAX 64u
 
 /* How what was read relates to a context: whether a missing member is null. */
 typedef struct Origin {
-        ExprRoot root;                                  /* _EXPR_ROOT_INVALID: not from a context */
-        unsigned level;                                 /* keys since the root */
+        ExprRoot root;  /* _EXPR_ROOT_INVALID: not from a context */
+        unsigned level; /* keys since the root */
         bool lenient;
 } Origin;
 
@@ -54,7 +54,7 @@ static void append_name(StrBuf *b, const char *name, size_t i) {
 }
 
 static char *names_of(const Json *object) {
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         size_t i = 0;
         JSON_OBJECT_FOREACH(object, k, v) {
                 if (i == NAMES_SHOWN_MAX) {
@@ -69,7 +69,7 @@ static char *names_of(const Json *object) {
 static const char *nearest_member(const Json *object, const char *key) {
         size_t n = 0;
         JSON_OBJECT_FOREACH(object, k, v) {
-                const char *const candidates[] = { k, NULL };
+                const char *const candidates[] = {k, NULL};
                 if (nearest_name(key, candidates))
                         return k;
                 if (++n == NAMES_COMPARED_MAX)
@@ -113,7 +113,8 @@ static int wrong_key(ExprCall *c, const ExprNode *n, const Json *value, const Js
         if (t == JSON_OBJECT)
                 return expr_call_error(c, _("%s is an object, whose members have names, but the key is %s."), of, expr_type_name(key));
         if (t == JSON_ARRAY)
-                return expr_call_error(c, _("%s is a list, whose members have whole numbers from 0, but the key is %s."), of, expr_type_name(key));
+                return expr_call_error(c, _("%s is a list, whose members have whole numbers from 0, but the key is %s."), of,
+                                       expr_type_name(key));
         return expr_call_error(c, _("%s is %s, which has no members."), of, expr_type_name(value));
 }
 
@@ -131,8 +132,10 @@ static int missing(ExprCall *c, const ExprNode *n, const Origin *o, const Json *
         if (!of)
                 return -ENOMEM;
         if (json_type(value) == JSON_ARRAY)
-                return expr_call_error(c, P_("%s has no element %lld; it has %zu, counted from 0.", "%s has no element %lld; it has %zu, counted from 0.",
-                                             json_length(value)), of, (long long) json_int(key), json_length(value));
+                return expr_call_error(c,
+                                       P_("%s has no element %lld; it has %zu, counted from 0.",
+                                          "%s has no element %lld; it has %zu, counted from 0.", json_length(value)),
+                                       of, (long long)json_int(key), json_length(value));
         return no_such_member(c, of, json_string(key), value);
 }
 
@@ -147,9 +150,9 @@ static int member_of(ExprCall *c, const ExprNode *n, const Origin *o, Json *valu
                 return 0;
         }
         if (t == JSON_ARRAY && json_type(key) == JSON_INT) {
-                if (json_int(key) < 0 || (uint64_t) json_int(key) >= json_length(value))
+                if (json_int(key) < 0 || (uint64_t)json_int(key) >= json_length(value))
                         return missing(c, n, o, value, key);
-                *ret = json_ref(json_at(value, (size_t) json_int(key)));
+                *ret = json_ref(json_at(value, (size_t)json_int(key)));
                 return 0;
         }
         return wrong_key(c, n, value, key);
@@ -159,8 +162,9 @@ static int context_member(ExprCall *c, const ExprNode *n, const Json *key, Origi
         const char *name = key_name(key);
         ExprRoot root = n->args[0]->root;
         if (!name)
-                return expr_call_error(c, _("The members of %s have names, but the key is %s."), expr_root_to_string(root), expr_type_name(key));
-        *o = (Origin) { .root = root, .level = 1 };
+                return expr_call_error(c, _("The members of %s have names, but the key is %s."), expr_root_to_string(root),
+                                       expr_type_name(key));
+        *o = (Origin){.root = root, .level = 1};
         return lookup(c, root, name, ret, &o->lenient);
 }
 
@@ -168,7 +172,7 @@ static int context_member(ExprCall *c, const ExprNode *n, const Json *key, Origi
 static int evaluate_member(ExprCall *c, const ExprNode *n, Json **ret, Origin *ret_origin) {
         const ExprNode *base = n->args[0];
         _cleanup_json_ Json *key = NULL, *value = NULL;
-        Origin o = { .root = _EXPR_ROOT_INVALID };
+        Origin o = {.root = _EXPR_ROOT_INVALID};
         int r = evaluate(c, n->args[1], &key);
         if (r < 0)
                 return r;
@@ -210,7 +214,9 @@ static int compare_order(ExprCall *c, const ExprNode *n, const Json *a, const Js
         _cleanup_free_ char *source = expr_node_source(c->expr, n);
         if (!source)
                 return -ENOMEM;
-        return expr_call_error(c, _("'%s' compares %s with %s; an order exists between two numbers or two texts (fromJSON() makes a number of a text)."),
+        return expr_call_error(c,
+                               _("'%s' compares %s with %s; an order exists between two numbers or two texts (fromJSON() makes a number of "
+                                 "a text)."),
                                source, expr_type_name(a), expr_type_name(b));
 }
 
@@ -327,7 +333,7 @@ static int evaluate(ExprCall *c, const ExprNode *n, Json **ret) {
 }
 
 int expr_eval(const Expr *e, const ExprScope *scope, Json **ret, char **ret_error) {
-        ExprCall c = { .expr = e, .scope = scope };
+        ExprCall c = {.expr = e, .scope = scope};
         Json *v = NULL;
         int r = evaluate(&c, e->node, &v);
         if (r >= 0) {

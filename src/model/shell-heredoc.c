@@ -1,6 +1,7 @@
-/* Here-documents. Their bodies begin after the newline that follows them and end at a line that is the delimiter, which is looked for in the raw text, as
- * bash does; dash parses the body while it looks. So what is opened in a body must be closed in it, or the scanner is in doubt. In a body with an unquoted
- * delimiter text is as in double quotes; with a quoted one nothing is expanded, and an expression is refused. */
+/* Here-documents. Their bodies begin after the newline that follows them and end at a line that is the delimiter, which is looked for in
+ * the raw text, as bash does; dash parses the body while it looks. So what is opened in a body must be closed in it, or the scanner is in
+ * doubt. In a body with an unquoted delimiter text is as in double quotes; with a quoted one nothing is expanded, and an expression is
+ * refused. */
 #include "i18n.h"
 #include "shell-scan-internal.h"
 
@@ -18,13 +19,13 @@ void heredoc_add(Scanner *s, const Word *w, bool strip_tabs) {
                 return;
         }
         Heredoc *h = s->heredocs + s->n_heredocs++;
-        *h = (Heredoc) { .start = s->at, .n = w->n, .strip_tabs = strip_tabs, .quoted = w->quoted, .lexical_depth = lexical_depth(s) };
+        *h = (Heredoc){.start = s->at, .n = w->n, .strip_tabs = strip_tabs, .quoted = w->quoted, .lexical_depth = lexical_depth(s)};
         memcpy(h->delimiter, w->text, w->n);
 }
 
 static size_t line_end(const Scanner *s, size_t at) {
         const char *p = memchr(s->text + at, '\n', s->n - at);
-        return p ? (size_t) (p - s->text) : s->n;
+        return p ? (size_t)(p - s->text) : s->n;
 }
 
 static size_t skip_tabs(const Scanner *s, size_t at) {
@@ -73,7 +74,8 @@ static void start_heredoc(Scanner *s) {
         bool found = find_delimiter(s, &h, &line);
         size_t resume = found ? MIN(line_end(s, line) + 1, s->n) : s->n;
         if (h.quoted) {
-                scan_skip(s, line, _("In a here-document with a quoted delimiter nothing is expanded. Write the delimiter without quotes."));
+                scan_skip(s, line,
+                          _("In a here-document with a quoted delimiter nothing is expanded. Write the delimiter without quotes."));
                 s->at = MAX(s->at, resume);
                 return;
         }
@@ -85,7 +87,7 @@ static void start_heredoc(Scanner *s) {
         f->resume = resume;
         s->n_heredoc_frames++;
         if (!found)
-                f->resume = SIZE_MAX;                   /* stays open, so that the end of the text refuses what is in it */
+                f->resume = SIZE_MAX; /* stays open, so that the end of the text refuses what is in it */
 }
 
 void heredoc_start_all(Scanner *s) {

@@ -1,5 +1,5 @@
-/* Quotes, escapes and substitutions of the shell. Where shells read a construct differently (quotes inside "${…}", $'…\'…', $[ ), the scanner is in doubt
- * from there on. */
+/* Quotes, escapes and substitutions of the shell. Where shells read a construct differently (quotes inside "${…}", $'…\'…', $[ ), the
+ * scanner is in doubt from there on. */
 #include "i18n.h"
 #include "shell-scan-internal.h"
 
@@ -25,7 +25,8 @@ void quotes_single(Scanner *s) {
                 scan_append(s, s->text[i], true);
         if (memchr(s->text + s->at, '\n', end - s->at))
                 heredoc_inner_newline(s);
-        scan_skip(s, MIN(end + 1, s->n), _("Nothing is expanded in single quotes. Use double quotes, or close the quotes around the expression."));
+        scan_skip(s, MIN(end + 1, s->n),
+                  _("Nothing is expanded in single quotes. Use double quotes, or close the quotes around the expression."));
         if (end >= s->n)
                 scan_doubt(s, NULL);
 }
@@ -58,7 +59,7 @@ static void dollar_brace(Scanner *s) {
         char c = peek(s, 2);
         const char *end = memchr(s->text + s->at, '}', s->n - s->at);
         scan_unknown(s, false);
-        if (!end || memchr(s->text + s->at, '@', (size_t) (end - s->text) - s->at))
+        if (!end || memchr(s->text + s->at, '@', (size_t)(end - s->text) - s->at))
                 scan_list(s);
         if (c == ' ' || c == '\t' || c == '\n' || c == '|' || c == '\0' || c == '\\')
                 scan_doubt(s, NULL);
@@ -103,7 +104,8 @@ static void dollar(Scanner *s) {
         char c = peek(s, 1);
         if (at_expression(s, s->at + 1)) {
                 s->at++;
-                scan_refused_expression(s, _("A '$' directly before an expression would become part of another word of the shell. Put something between them, or write '\\$'."));
+                scan_refused_expression(s, _("A '$' directly before an expression would become part of another word of the shell. Put "
+                                             "something between them, or write '\\$'."));
         } else if (c == '\\' && peek(s, 2) == '\n')
                 scan_doubt(s, NULL);
         else if (c == '{')
@@ -128,7 +130,7 @@ void quotes_backslash(Scanner *s, bool quoted) {
                 return;
         }
         char c = peek(s, 1);
-        if (c == '\n') {                                /* joins lines; in the middle of an operator that makes another operator */
+        if (c == '\n') { /* joins lines; in the middle of an operator that makes another operator */
                 if (quoted)
                         heredoc_inner_newline(s);
                 else if (s->at > 0 && strchr("<>&|;(", s->text[s->at - 1]))
@@ -220,13 +222,14 @@ void quotes_step_computed(Scanner *s, char open, char close) {
         else if (c == '\'' && subscript)
                 quotes_single(s);
         else if (c == close && f->depth == 0) {
-                if (twice && peek(s, 1) != close)       /* $( (a); (b) ) in disguise */
+                if (twice && peek(s, 1) != close) /* $( (a); (b) ) in disguise */
                         scan_doubt(s, NULL);
                 scan_pop(s, twice ? 2 : 1);
         } else {
                 f->depth += c == open;
                 f->depth -= c == close;
-                if (c == '\'' || c == '"' || (!twice && c == '\n') || (subscript && s->shell != SHELL_BASH && strchr(";&|()<>", c)) || (subscript && c == '#'))
+                if (c == '\'' || c == '"' || (!twice && c == '\n') || (subscript && s->shell != SHELL_BASH && strchr(";&|()<>", c)) ||
+                    (subscript && c == '#'))
                         scan_doubt(s, NULL);
                 if (c == '\n')
                         heredoc_inner_newline(s);

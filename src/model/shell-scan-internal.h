@@ -5,22 +5,30 @@
 #include "shell-words.h"
 
 typedef enum FrameType {
-        FRAME_COMMANDS,                                 /* the text itself, $( ), <( ) */
-        FRAME_SUBSHELL, FRAME_CASE, FRAME_ARRAY /* NAME=( */, FRAME_COND /* [[ */,
-        FRAME_DOUBLE_QUOTES, FRAME_BRACE /* ${ */, FRAME_ARITHMETIC /* (( and $(( */, FRAME_BRACKET /* $[ */, FRAME_SUBSCRIPT, FRAME_HEREDOC,
+        FRAME_COMMANDS, /* the text itself, $( ), <( ) */
+        FRAME_SUBSHELL,
+        FRAME_CASE,
+        FRAME_ARRAY /* NAME=( */,
+        FRAME_COND /* [[ */,
+        FRAME_DOUBLE_QUOTES,
+        FRAME_BRACE /* ${ */,
+        FRAME_ARITHMETIC /* (( and $(( */,
+        FRAME_BRACKET /* $[ */,
+        FRAME_SUBSCRIPT,
+        FRAME_HEREDOC,
 } FrameType;
 
 typedef struct Frame {
         FrameType type;
         size_t start;
-        bool locale;                                    /* $"…" */
-        bool process;                                   /* <( … ) */
-        bool in_quotes;                                 /* of a ${: shells differ about quotes in it */
-        bool feeds_shell;                               /* a here-document */
-        unsigned depth;                                 /* of parentheses or brackets that are open in it */
-        size_t body_end, resume;                        /* of a here-document */
-        size_t first_heredoc;                           /* of the current command, in the list of those that wait */
-        size_t first_here_string;                       /* spot of the current command; SIZE_MAX: none */
+        bool locale;              /* $"…" */
+        bool process;             /* <( … ) */
+        bool in_quotes;           /* of a ${: shells differ about quotes in it */
+        bool feeds_shell;         /* a here-document */
+        unsigned depth;           /* of parentheses or brackets that are open in it */
+        size_t body_end, resume;  /* of a here-document */
+        size_t first_heredoc;     /* of the current command, in the list of those that wait */
+        size_t first_here_string; /* spot of the current command; SIZE_MAX: none */
         Command command;
         Word word;
 } Frame;
@@ -42,9 +50,9 @@ typedef struct Scanner {
         Frame frames[SHELL_NESTING_MAX];
         size_t n_frames;
         size_t n_heredoc_frames;
-        Heredoc heredocs[SHELL_HEREDOCS_MAX];           /* begun on this line, their bodies still to come */
+        Heredoc heredocs[SHELL_HEREDOCS_MAX]; /* begun on this line, their bodies still to come */
         size_t n_heredocs;
-        const char *doubt;                              /* translated: why nothing is known from here on */
+        const char *doubt; /* translated: why nothing is known from here on */
         size_t doubt_at;
         int error;
 } Scanner;
@@ -66,28 +74,28 @@ static inline bool has_words(FrameType t) {
 }
 
 /* shell-scan.c */
-void scan_doubt(Scanner *s, const char *why);           /* why: translated; NULL: shells read it differently */
+void scan_doubt(Scanner *s, const char *why); /* why: translated; NULL: shells read it differently */
 Frame *scan_push(Scanner *s, FrameType type, size_t length);
 void scan_pop(Scanner *s, size_t length);
-void scan_append(Scanner *s, char c, bool quoted);      /* constant text of the current word */
-void scan_quoted(Scanner *s);                           /* quotes begin in it */
+void scan_append(Scanner *s, char c, bool quoted); /* constant text of the current word */
+void scan_quoted(Scanner *s);                      /* quotes begin in it */
 void scan_unknown(Scanner *s, bool expression);
-void scan_list(Scanner *s);                             /* "$@" is part of it */
-size_t scan_after(const Scanner *s, size_t at);         /* the next character, or what follows the expression at `at` */
-void scan_expression(Scanner *s);                       /* at s->at */
+void scan_list(Scanner *s);                     /* "$@" is part of it */
+size_t scan_after(const Scanner *s, size_t at); /* the next character, or what follows the expression at `at` */
+void scan_expression(Scanner *s);               /* at s->at */
 void scan_refused_expression(Scanner *s, const char *why);
 void scan_harmless_expression(Scanner *s);
 void scan_skip(Scanner *s, size_t to, const char *why); /* over text in which every expression is refused */
 
 /* shell-heredoc.c */
 void heredoc_add(Scanner *s, const Word *w, bool strip_tabs);
-void heredoc_start_all(Scanner *s);                     /* after a newline */
+void heredoc_start_all(Scanner *s); /* after a newline */
 void heredoc_step(Scanner *s);
 void heredoc_check_border(Scanner *s);
 void heredoc_inner_newline(Scanner *s);
 
 /* shell-quotes.c */
-bool quotes_expansion(Scanner *s);                      /* an expression, $…, `…`; false: an ordinary character */
+bool quotes_expansion(Scanner *s); /* an expression, $…, `…`; false: an ordinary character */
 void quotes_single(Scanner *s);
 void quotes_backslash(Scanner *s, bool quoted);
 void quotes_step_double(Scanner *s);

@@ -1,16 +1,17 @@
-/* The shell scanner: goes over a command for sh, dash or bash byte by byte, keeps the stack of what is open (quotes, substitutions, here-documents …),
- * and says for each expression whether a value is only a string there.
+/* The shell scanner: goes over a command for sh, dash or bash byte by byte, keeps the stack of what is open (quotes, substitutions,
+ * here-documents …), and says for each expression whether a value is only a string there.
  *
- * Rules: it never executes and never recurses; it is linear in the text. An expression may stand where no open frame, from the bottom to the top,
- * refuses it. Where the text can be read in two ways (shells differ, or it is broken), the scanner is in doubt from there on, and every later
- * expression is refused; text without expressions is never an error. What is found out too late (an unclosed quote, a here-document that feeds a shell)
- * is written into the spots that were already recorded. */
+ * Rules: it never executes and never recurses; it is linear in the text. An expression may stand where no open frame, from the bottom to
+ * the top, refuses it. Where the text can be read in two ways (shells differ, or it is broken), the scanner is in doubt from there on, and
+ * every later expression is refused; text without expressions is never an error. What is found out too late (an unclosed quote, a
+ * here-document that feeds a shell) is written into the spots that were already recorded. */
 #include "shell-scan-internal.h"
 
 #include "i18n.h"
 
 static const char *unusual(void) {
-        return _("From here on the shell's quoting can't be followed with certainty, because shells read this text differently or it is not complete. "
+        return _("From here on the shell's quoting can't be followed with certainty, because shells read this text differently or it is "
+                 "not complete. "
                  "Write it more plainly, or put the value into a variable before it.");
 }
 
@@ -29,7 +30,7 @@ Frame *scan_push(Scanner *s, FrameType type, size_t length) {
         }
         bool quoted = !has_words(f->type) && (f->type != FRAME_BRACE || f->in_quotes);
         f = s->frames + s->n_frames++;
-        *f = (Frame) { .type = type, .start = s->at, .in_quotes = quoted, .first_heredoc = s->n_heredocs, .first_here_string = SIZE_MAX };
+        *f = (Frame){.type = type, .start = s->at, .in_quotes = quoted, .first_heredoc = s->n_heredocs, .first_here_string = SIZE_MAX};
         s->at += length;
         return f;
 }
@@ -96,11 +97,14 @@ static const char *frame_refusal(const Scanner *s, const Frame *f, bool in_proce
                 return _("Inside ${…} a value can be computed or executed. Put the expression into a variable first, outside of it.");
         case FRAME_ARITHMETIC:
         case FRAME_BRACKET:
-                return _("In arithmetic bash can execute a value. Check that it is a number first, in a variable, or compute in a program.");
+                return _("In arithmetic bash can execute a value. Check that it is a number first, in a variable, or compute in a "
+                         "program.");
         case FRAME_SUBSCRIPT:
                 return _("A subscript is arithmetic, in which bash can execute a value. Use a constant one.");
         case FRAME_HEREDOC:
-                return f->feeds_shell ? _("This here-document is executed by a shell, and so would be the value. Pass the value as an argument or in the environment.") : NULL;
+                return f->feeds_shell ? _("This here-document is executed by a shell, and so would be the value. Pass the value as an "
+                                          "argument or in the environment.")
+                                      : NULL;
         }
         return NULL;
 }
@@ -121,7 +125,7 @@ static void take_expression(Scanner *s, bool quoted, const char *refusal) {
                 return;
         }
         ShellSpot *spot = spots->items + spots->n_items++;
-        *spot = (ShellSpot) { .start = s->at, .end = end > 0 ? end : s->n, .quoted = quoted, .refusal = refusal, .because = SIZE_MAX };
+        *spot = (ShellSpot){.start = s->at, .end = end > 0 ? end : s->n, .quoted = quoted, .refusal = refusal, .because = SIZE_MAX};
         if (end == 0)
                 spot->refusal = _("'${{' is not closed by '}}'.");
         else if (s->doubt) {
@@ -164,7 +168,7 @@ void scan_skip(Scanner *s, size_t to, const char *why) {
                 const char *p = memmem(s->text + s->at, to - s->at, "${{", 3);
                 if (!p)
                         break;
-                s->at = (size_t) (p - s->text);
+                s->at = (size_t)(p - s->text);
                 take_expression(s, true, why);
         }
         s->at = MAX(s->at, to);
@@ -189,12 +193,14 @@ static void end_command(Scanner *s) {
                 for (size_t i = f->first_heredoc; i < s->n_heredocs; i++)
                         s->heredocs[i].feeds_shell = true;
                 if (f->first_here_string != SIZE_MAX)
-                        refuse_spots(s, f->first_here_string, 0, _("This here-string is executed by a shell, and so would be the value. Pass the value as an argument or in the environment."),
+                        refuse_spots(s, f->first_here_string, 0,
+                                     _("This here-string is executed by a shell, and so would be the value. Pass the value as an argument "
+                                       "or in the environment."),
                                      SIZE_MAX);
         }
         f->first_heredoc = s->n_heredocs;
         f->first_here_string = SIZE_MAX;
-        f->command = (Command) { .phase = PHASE_START };
+        f->command = (Command){.phase = PHASE_START};
 }
 
 /* Before an operator: complete what the frame was in the middle of. */
@@ -207,7 +213,7 @@ static void end_simple_command(Scanner *s) {
 
 static void start_patterns(Scanner *s) {
         end_command(s);
-        top(s)->command = (Command) { .phase = PHASE_PATTERN, .pattern_first = true };
+        top(s)->command = (Command){.phase = PHASE_PATTERN, .pattern_first = true};
 }
 
 static void classify_word(Scanner *s, const Word *w) {
@@ -216,7 +222,7 @@ static void classify_word(Scanner *s, const Word *w) {
         case WORD_PLAIN:
                 break;
         case WORD_CASE:
-                f->command = (Command) { .phase = PHASE_START };
+                f->command = (Command){.phase = PHASE_START};
                 scan_push(s, FRAME_CASE, 0);
                 start_patterns(s);
                 break;
@@ -246,7 +252,7 @@ static void end_word(Scanner *s) {
         Frame *f = top(s);
         Word w = f->word;
         Redirect redirect = f->command.redirect;
-        f->word = (Word) { 0 };
+        f->word = (Word){0};
         f->command.redirect = REDIRECT_NONE;
         if (redirect == REDIRECT_HEREDOC || redirect == REDIRECT_HEREDOC_TABS)
                 heredoc_add(s, &w, redirect == REDIRECT_HEREDOC_TABS);
@@ -290,7 +296,8 @@ static void newline(Scanner *s) {
 
 static void set_redirect(Scanner *s, Redirect r, size_t length) {
         Frame *f = top(s);
-        if (f->command.redirect != REDIRECT_NONE || f->type == FRAME_ARRAY || f->command.phase == PHASE_PATTERN || f->command.phase == PHASE_CASE_WORD)
+        if (f->command.redirect != REDIRECT_NONE || f->type == FRAME_ARRAY || f->command.phase == PHASE_PATTERN ||
+            f->command.phase == PHASE_CASE_WORD)
                 scan_doubt(s, NULL);
         f->command.redirect = r;
         s->at += length;
@@ -386,7 +393,7 @@ static void open_parenthesis(Scanner *s) {
 static void close_parenthesis(Scanner *s) {
         Frame *f = top(s);
         if (f->type == FRAME_CASE && f->command.phase == PHASE_PATTERN) {
-                f->command = (Command) { .phase = PHASE_START };
+                f->command = (Command){.phase = PHASE_START};
                 s->at++;
                 return;
         }
@@ -401,11 +408,11 @@ static void close_parenthesis(Scanner *s) {
         }
         end_simple_command(s);
         for (size_t i = 0; i < s->n_heredocs && type == FRAME_COMMANDS; i++)
-                if (s->heredocs[i].start >= f->start)   /* the body would come after its substitution */
+                if (s->heredocs[i].start >= f->start) /* the body would come after its substitution */
                         scan_doubt(s, NULL);
         scan_pop(s, 1);
         if (type == FRAME_SUBSHELL)
-                top(s)->command = (Command) { .phase = PHASE_START };
+                top(s)->command = (Command){.phase = PHASE_START};
 }
 
 static void cond_operator(Scanner *s, char c) {
@@ -453,7 +460,7 @@ static void word_parenthesis(Scanner *s) {
 static void operator_in_word(Scanner *s, char c) {
         Frame *f = top(s);
         if ((c == '<' || c == '>') && word_is_io_number(&f->word))
-                f->word = (Word) { 0 };
+                f->word = (Word){0};
         else if ((c == '<' || c == '>') && peek(s, 1) == '(' && f->type != FRAME_COND)
                 process_substitution(s);
         else if (c == '(' && f->type != FRAME_COND)
@@ -541,10 +548,12 @@ static void step(Scanner *s) {
 static void refuse_unclosed(Scanner *s) {
         size_t i = 1;
         if (s->doubt)
-                while (i < s->n_frames && (s->frames[i].type == FRAME_COMMANDS || s->frames[i].type == FRAME_SUBSHELL || s->frames[i].type == FRAME_CASE))
+                while (i < s->n_frames &&
+                       (s->frames[i].type == FRAME_COMMANDS || s->frames[i].type == FRAME_SUBSHELL || s->frames[i].type == FRAME_CASE))
                         i++;
         if (i < s->n_frames)
-                refuse_spots(s, 0, s->frames[i].start, s->doubt ? s->doubt : _("What is opened here is never closed."), s->doubt ? s->doubt_at : s->frames[i].start);
+                refuse_spots(s, 0, s->frames[i].start, s->doubt ? s->doubt : _("What is opened here is never closed."),
+                             s->doubt ? s->doubt_at : s->frames[i].start);
 }
 
 static void finish(Scanner *s) {
@@ -563,12 +572,15 @@ int shell_scan(const char *text, size_t n, ShellKind shell, ShellSpots *ret) {
         Scanner *s = calloc(1, sizeof(Scanner));
         if (!s)
                 return -ENOMEM;
-        *s = (Scanner) { .text = text, .n = n, .shell = shell, .attributes = shell_attributes(text, n), .spots = ret, .n_frames = 1 };
-        s->frames[0] = (Frame) { .type = FRAME_COMMANDS, .first_here_string = SIZE_MAX };
+        *s = (Scanner){.text = text, .n = n, .shell = shell, .attributes = shell_attributes(text, n), .spots = ret, .n_frames = 1};
+        s->frames[0] = (Frame){.type = FRAME_COMMANDS, .first_here_string = SIZE_MAX};
         while (s->at < n && !s->doubt && s->error == 0) {
+                size_t before = s->at;
                 step(s);
                 if (s->n_heredoc_frames > 0)
                         heredoc_check_border(s);
+                if (s->doubt) /* a step may have gone over the beginning of an expression */
+                        s->at = ret->n_items > 0 ? MAX(before, ret->items[ret->n_items - 1].end) : before;
         }
         if (s->error == 0)
                 finish(s);

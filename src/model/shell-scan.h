@@ -3,14 +3,14 @@
 
 #include "template-internal.h"
 
-#define SHELL_NESTING_MAX 64u                           /* of quotes, substitutions, subshells in each other */
-#define SHELL_HEREDOCS_MAX 16u                          /* that begin on one line */
+#define SHELL_NESTING_MAX 64u  /* of quotes, substitutions, subshells in each other */
+#define SHELL_HEREDOCS_MAX 16u /* that begin on one line */
 
 typedef struct ShellSpot {
-        size_t start, end;                              /* of ${{ … }}, in bytes */
-        bool quoted;                                    /* write ${NAME}: it stands in double quotes, a here-document or a comment; else "${NAME}" */
-        const char *refusal;                            /* why it may not stand there, translated; NULL: it may */
-        size_t because;                                 /* where the reason is, when that is another place; else SIZE_MAX */
+        size_t start, end;   /* of ${{ … }}, in bytes */
+        bool quoted;         /* write ${NAME}: it stands in double quotes, a here-document or a comment; else "${NAME}" */
+        const char *refusal; /* why it may not stand there, translated; NULL: it may */
+        size_t because;      /* where the reason is, when that is another place; else SIZE_MAX */
 } ShellSpot;
 
 typedef struct ShellSpots {

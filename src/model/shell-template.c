@@ -1,16 +1,16 @@
-/* Shell commands with expressions in them. The script that a shell gets holds references to environment variables where the expressions stood, and the
- * values are only ever the values of those variables: none is pasted as text. Where a reference is safe, shell-scan.c decides. Equal expressions share
- * a variable. */
+/* Shell commands with expressions in them. The script that a shell gets holds references to environment variables where the expressions
+ * stood, and the values are only ever the values of those variables: none is pasted as text. Where a reference is safe, shell-scan.c
+ * decides. Equal expressions share a variable. */
 #include "i18n.h"
 #include "shell-scan.h"
 #include "strbuf.h"
 #include "utf8.h"
 
-#define EXPRESSION_SHOWN_MAX 200u                       /* bytes of an expression's text in messages */
-#define SHELL_VARIABLES_MAX 500u                        /* different expressions in one command */
+#define EXPRESSION_SHOWN_MAX 200u /* bytes of an expression's text in messages */
+#define SHELL_VARIABLES_MAX 500u  /* different expressions in one command */
 
 typedef struct Variable {
-        char *text;                                     /* of the expression, without braces and outer white space */
+        char *text; /* of the expression, without braces and outer white space */
         size_t n;
         PlacedExpr expr;
 } Variable;
@@ -25,11 +25,11 @@ typedef struct Builder {
         TemplateSource source;
         ShellTemplate *template;
         StrBuf script;
-        unsigned n_errors;                              /* after one, the rest is read only for more of them */
+        unsigned n_errors; /* after one, the rest is read only for more of them */
 } Builder;
 
 ShellKind shell_kind_from_path(const char *path) {
-        static const char *const names[_SHELL_MAX] = { [SHELL_SH] = "sh", [SHELL_DASH] = "dash", [SHELL_BASH] = "bash" };
+        static const char *const names[_SHELL_MAX] = {[SHELL_SH] = "sh", [SHELL_DASH] = "dash", [SHELL_BASH] = "bash"};
         const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
         for (ShellKind k = 0; k < _SHELL_MAX; k++)
                 if (streq(names[k], base))
@@ -64,8 +64,10 @@ static const Variable *find_variable(const ShellTemplate *t, const char *text, s
 static int add_variable(Builder *b, size_t start, size_t end, const Variable **ret) {
         ShellTemplate *t = b->template;
         if (t->n_variables == SHELL_VARIABLES_MAX)
-                return template_error(&b->source, start, _("There are more than %u different expressions in the command. Put values into the step's 'env'."), SHELL_VARIABLES_MAX);
-        PlacedExpr e = { 0 };
+                return template_error(&b->source, start,
+                                      _("There are more than %u different expressions in the command. Put values into the step's 'env'."),
+                                      SHELL_VARIABLES_MAX);
+        PlacedExpr e = {0};
         int r = placed_expr_parse(&b->source, start, end, &e);
         if (r < 0)
                 return r;
@@ -74,7 +76,7 @@ static int add_variable(Builder *b, size_t start, size_t end, const Variable **r
                 placed_expr_done(&e);
                 return -ENOMEM;
         }
-        t->variables[t->n_variables] = (Variable) { .text = TAKE_PTR(text), .n = end - start, .expr = e };
+        t->variables[t->n_variables] = (Variable){.text = TAKE_PTR(text), .n = end - start, .expr = e};
         *ret = t->variables + t->n_variables++;
         return 0;
 }
@@ -106,16 +108,26 @@ static int add_spot(Builder *b, const ShellSpot *spot) {
         if (r < 0)
                 return r;
         const char *quote = spot->quoted ? "" : "\"";
-        strbuf_appendf(&b->script, "%s${" SHELL_VARIABLE_PREFIX "%zu}%s", quote, (size_t) (v - b->template->variables) + 1, quote);
+        strbuf_appendf(&b->script, "%s${" SHELL_VARIABLE_PREFIX "%zu}%s", quote, (size_t)(v - b->template->variables) + 1, quote);
+        return 0;
+}
+
+/* Text between expressions. No shell may ever see the braces, so the scanner isn't trusted to have found them all. */
+static int add_text(Builder *b, size_t start, size_t end) {
+        const char *s = b->source.node->string, *p = memmem(s + start, end - start, "${{", 3);
+        if (p)
+                return template_error(&b->source, (size_t)(p - s),
+                                      _("What stands before this expression can't be followed. Put a blank or a newline between them."));
+        strbuf_append_n(&b->script, s + start, end - start);
         return 0;
 }
 
 static int build(Builder *b, const ShellSpots *spots) {
-        const Node *node = b->source.node;
         size_t at = 0;
         for (size_t i = 0; i < spots->n_items && b->n_errors < DIAGNOSTICS_MAX; i++) {
-                strbuf_append_n(&b->script, node->string + at, spots->items[i].start - at);
-                int r = add_spot(b, spots->items + i);
+                int r = add_text(b, at, spots->items[i].start);
+                if (r >= 0)
+                        r = add_spot(b, spots->items + i);
                 if (r == -ENOMEM)
                         return r;
                 b->n_errors += r < 0;
@@ -123,8 +135,7 @@ static int build(Builder *b, const ShellSpots *spots) {
         }
         if (b->n_errors > 0)
                 return -EINVAL;
-        strbuf_append_n(&b->script, node->string + at, node->length - at);
-        return 0;
+        return add_text(b, at, b->source.node->length);
 }
 
 /* What is wrong with the text whatever stands in it. */
@@ -132,16 +143,18 @@ static int check_text(TemplateSource *s, ShellKind shell) {
         const Node *node = s->node;
         const char *nul = memchr(node->string, '\0', node->length), *p = memmem(node->string, node->length, "${{", 3);
         if (nul)
-                return template_error(s, (size_t) (nul - node->string), _("A command can't have a NUL character in it."));
+                return template_error(s, (size_t)(nul - node->string), _("A command can't have a NUL character in it."));
         if (p && (shell < 0 || shell >= _SHELL_MAX))
-                return template_error(s, (size_t) (p - node->string), _("The quoting of this shell isn't known, so an expression in its commands may not be safe. Use sh, dash or bash, "
-                                                                        "or put the expression into the step's 'env' and use the variable."));
+                return template_error(s, (size_t)(p - node->string),
+                                      _("The quoting of this shell isn't known, so an expression in its commands may not be safe. Use sh, "
+                                        "dash or bash, "
+                                        "or put the expression into the step's 'env' and use the variable."));
         return 0;
 }
 
 static int compile(Builder *b, ShellKind shell) {
         const Node *node = b->source.node;
-        ShellSpots spots = { 0 };
+        ShellSpots spots = {0};
         int r = check_text(&b->source, shell);
         if (r < 0)
                 return r;
@@ -162,7 +175,7 @@ int shell_template_compile(const Tree *tree, const Node *node, ShellKind shell, 
         _cleanup_(shell_template_freep) ShellTemplate *t = calloc(1, sizeof(ShellTemplate));
         if (!t)
                 return -ENOMEM;
-        Builder b = { .source = { .tree = tree, .node = node, .d = d }, .template = t };
+        Builder b = {.source = {.tree = tree, .node = node, .d = d}, .template = t};
         int r = compile(&b, shell);
         strbuf_done(&b.script);
         if (r >= 0)
@@ -179,7 +192,7 @@ size_t shell_template_n_variables(const ShellTemplate *t) {
 }
 
 static int value_error(const Variable *v, const char *message, char **ret_error) {
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         _cleanup_free_ char *text = utf8_make_valid(v->text, v->n, EXPRESSION_SHOWN_MAX);
         if (!text)
                 return -ENOMEM;
@@ -193,7 +206,7 @@ static int value_error(const Variable *v, const char *message, char **ret_error)
 
 int shell_template_eval(const ShellTemplate *t, size_t i, const ExprScope *scope, char **ret, char **ret_error) {
         const Variable *v = t->variables + i;
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         _cleanup_json_ Json *value = NULL;
         int r = expr_eval(v->expr.expr, scope, &value, ret_error);
         if (r < 0)
@@ -202,7 +215,10 @@ int shell_template_eval(const ShellTemplate *t, size_t i, const ExprScope *scope
         size_t name = b.n;
         r = expr_append_value(&b, value);
         if (r == -E2BIG || (r >= 0 && b.n - name >= SHELL_VALUE_MAX))
-                return value_error(v, _("the value has 128 KiB or more, which can't be given to a command. Write it to a file in a step before."), ret_error);
+                return value_error(
+                                v,
+                                _("the value has 128 KiB or more, which can't be given to a command. Write it to a file in a step before."),
+                                ret_error);
         if (r < 0)
                 return r;
         if (b.n > name && memchr(b.s + name, '\0', b.n - name))

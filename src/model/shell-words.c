@@ -1,9 +1,10 @@
 /* The words of a simple command: which command it is, and which of its words a shell would execute or compute again.
  *
- * Found by experiment with bash 5.2: it executes a[$(cmd)] out of a *value* in arithmetic, as the name for unset, read, printf -v, test -v, wait -p
- * and declare, in what is assigned to a variable with the integer or the name reference attribute (RANDOM, SECONDS, OPTIND … have it), and in the keys of
- * unset; it expands the word after >& twice; it evaluates the value of PS4 and BASH_ENV as a text in double quotes, and a value that looks like (…) when declare assigns it to an array. sh may be
- * bash, so no shell is believed to be better. Where it can't be known, the answer is no: every refusal says what to write instead. */
+ * Found by experiment with bash 5.2: it executes a[$(cmd)] out of a *value* in arithmetic, as the name for unset, read, printf -v, test -v,
+ * wait -p and declare, in what is assigned to a variable with the integer or the name reference attribute (RANDOM, SECONDS, OPTIND … have
+ * it), and in the keys of unset; it expands the word after >& twice; it evaluates the value of PS4 and BASH_ENV as a text in double quotes,
+ * and a value that looks like (…) when declare assigns it to an array. sh may be bash, so no shell is believed to be better. Where it can't
+ * be known, the answer is no: every refusal says what to write instead. */
 #include "shell-words.h"
 
 #include "i18n.h"
@@ -37,12 +38,12 @@ void word_append(Word *w, char c, bool quoted) {
         w->started = true;
         w->quoted = w->quoted || quoted;
         if (w->lead == WORD_LEAD_NONE)
-                w->lead = (unsigned char) c;
+                w->lead = (unsigned char)c;
         if (w->equals && w->value_lead == WORD_LEAD_NONE)
-                w->value_lead = (unsigned char) c;
+                w->value_lead = (unsigned char)c;
         if (c == '=' && !w->equals)
                 set_equals(w, quoted);
-        if (c == '/') {                                 /* only what follows matters for the name of a program */
+        if (c == '/') { /* only what follows matters for the name of a program */
                 w->base_dynamic = false;
                 w->base = w->n + 1;
         }
@@ -55,7 +56,7 @@ void word_append(Word *w, char c, bool quoted) {
 void word_unknown(Word *w, bool expression) {
         w->started = w->dynamic = w->base_dynamic = true;
         w->expression = w->expression || expression;
-        w->quoted = w->quoted || expression;            /* it is written in quotes */
+        w->quoted = w->quoted || expression; /* it is written in quotes */
         if (w->lead == WORD_LEAD_NONE)
                 w->lead = WORD_LEAD_UNKNOWN;
         if (w->equals && w->value_lead == WORD_LEAD_NONE)
@@ -109,7 +110,8 @@ static bool word_may_be(const Word *w, const char *s) {
 }
 
 bool word_may_begin_subscript(const Command *c, const Word *w) {
-        bool assignable = c->redirect == REDIRECT_NONE && (c->phase == PHASE_MAYBE || c->phase == PHASE_START || c->phase == PHASE_PREFIX || c->rule == RULE_DECLARE || c->rule == RULE_EXPORT);
+        bool assignable = c->redirect == REDIRECT_NONE && (c->phase == PHASE_MAYBE || c->phase == PHASE_START || c->phase == PHASE_PREFIX ||
+                                                           c->rule == RULE_DECLARE || c->rule == RULE_EXPORT);
         return assignable && !w->quoted && !w->dynamic && !w->equals && !w->too_long && is_name(w->text, w->n);
 }
 
@@ -119,11 +121,12 @@ static const struct {
         const char *name;
         CommandRule rule;
 } rules[] = {
-        { "eval", RULE_EVAL }, { "trap", RULE_TRAP }, { "alias", RULE_ALIAS }, { "let", RULE_ARITHMETIC },
-        { "unset", RULE_NAMES }, { "read", RULE_NAMES }, { "mapfile", RULE_NAMES }, { "readarray", RULE_NAMES }, { "getopts", RULE_NAMES },
-        { "complete", RULE_NAMES }, { "compgen", RULE_NAMES }, { "bind", RULE_NAMES },
-        { "declare", RULE_DECLARE }, { "typeset", RULE_DECLARE }, { "local", RULE_DECLARE }, { "export", RULE_EXPORT }, { "readonly", RULE_EXPORT },
-        { "test", RULE_TEST }, { "[", RULE_TEST }, { "printf", RULE_PRINTF }, { "wait", RULE_WAIT }, { ".", RULE_SOURCE }, { "source", RULE_SOURCE },
+                {"eval", RULE_EVAL},       {"trap", RULE_TRAP},       {"alias", RULE_ALIAS},   {"let", RULE_ARITHMETIC},
+                {"unset", RULE_NAMES},     {"read", RULE_NAMES},      {"mapfile", RULE_NAMES}, {"readarray", RULE_NAMES},
+                {"getopts", RULE_NAMES},   {"complete", RULE_NAMES},  {"compgen", RULE_NAMES}, {"bind", RULE_NAMES},
+                {"declare", RULE_DECLARE}, {"typeset", RULE_DECLARE}, {"local", RULE_DECLARE}, {"export", RULE_EXPORT},
+                {"readonly", RULE_EXPORT}, {"test", RULE_TEST},       {"[", RULE_TEST},        {"printf", RULE_PRINTF},
+                {"wait", RULE_WAIT},       {".", RULE_SOURCE},        {"source", RULE_SOURCE},
 };
 
 static const struct {
@@ -131,20 +134,22 @@ static const struct {
         ShellCall call;
         bool reads_stdin;
 } shells[] = {
-        { "sh", SHELL_CALL_OPTIONS, true }, { "bash", SHELL_CALL_OPTIONS, true }, { "dash", SHELL_CALL_OPTIONS, true },
-        { "ash", SHELL_CALL_OPTIONS, true }, { "rbash", SHELL_CALL_OPTIONS, true }, { "ksh", SHELL_CALL_OPTIONS, true },
-        { "mksh", SHELL_CALL_OPTIONS, true }, { "zsh", SHELL_CALL_OPTIONS, true }, { "su", SHELL_CALL_PERMUTE, true },
-        { "runuser", SHELL_CALL_PERMUTE, true }, { "flock", SHELL_CALL_PERMUTE, false },
+                {"sh", SHELL_CALL_OPTIONS, true},      {"bash", SHELL_CALL_OPTIONS, true},   {"dash", SHELL_CALL_OPTIONS, true},
+                {"ash", SHELL_CALL_OPTIONS, true},     {"rbash", SHELL_CALL_OPTIONS, true},  {"ksh", SHELL_CALL_OPTIONS, true},
+                {"mksh", SHELL_CALL_OPTIONS, true},    {"zsh", SHELL_CALL_OPTIONS, true},    {"su", SHELL_CALL_PERMUTE, true},
+                {"runuser", SHELL_CALL_PERMUTE, true}, {"flock", SHELL_CALL_PERMUTE, false},
 };
 
 /* Variables whose value a shell evaluates, computes, or takes a list from. */
 static const char *const evaluated_names[] = {
-        "PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "RANDOM", "SRANDOM", "SECONDS", "HISTCMD", "OPTIND", "OPTERR", "LINENO", "EPOCHSECONDS",
-        "EPOCHREALTIME", "DIRSTACK", "PIPESTATUS", "COMP_WORDS", "COMPREPLY", "MAPFILE", "COPROC",
+                "PS0",      "PS1",        "PS2",        "PS4",       "PROMPT_COMMAND", "RANDOM",       "SRANDOM",
+                "SECONDS",  "HISTCMD",    "OPTIND",     "OPTERR",    "LINENO",         "EPOCHSECONDS", "EPOCHREALTIME",
+                "DIRSTACK", "PIPESTATUS", "COMP_WORDS", "COMPREPLY", "MAPFILE",        "COPROC",
 };
 
-static const char *const reserved[] = {                 /* after which a command comes */
-        "!", "{", "}", "if", "then", "elif", "else", "fi", "while", "until", "do", "done", "esac",
+static const char *const reserved[] = {
+                /* after which a command comes */
+                "!", "{", "}", "if", "then", "elif", "else", "fi", "while", "until", "do", "done", "esac",
 };
 
 static bool name_is_evaluated(const char *s, size_t n) {
@@ -188,19 +193,19 @@ static bool contains(const char *text, size_t n, const char *s) {
 }
 
 ShellAttributes shell_attributes(const char *text, size_t n) {
-        static const char *const declaring[] = { "declare", "typeset", "local", "readonly", "export" };
+        static const char *const declaring[] = {"declare", "typeset", "local", "readonly", "export"};
         ShellAttributes a = {
-                .arrays = contains(text, n, "=(") || contains(text, n, "]=") || contains(text, n, "mapfile") || contains(text, n, "readarray") ||
-                          (contains(text, n, "read") && contains(text, n, "-a")),
+                        .arrays = contains(text, n, "=(") || contains(text, n, "]=") || contains(text, n, "mapfile") ||
+                                  contains(text, n, "readarray") || (contains(text, n, "read") && contains(text, n, "-a")),
         };
         for (size_t i = 0; i < ELEMENTSOF(declaring); i++) {
                 size_t m = strlen(declaring[i]);
                 const char *p = text;
-                while ((p = memmem(p, n - (size_t) (p - text), declaring[i], m))) {
+                while ((p = memmem(p, n - (size_t)(p - text), declaring[i], m))) {
                         bool begins = p == text || strchr(" \t\n;&|({!'\"\\`", p[-1]);
                         p += m;
                         if (begins)
-                                declare_options(p, n - (size_t) (p - text), &a);
+                                declare_options(p, n - (size_t)(p - text), &a);
                 }
         }
         return a;
@@ -209,7 +214,8 @@ ShellAttributes shell_attributes(const char *text, size_t n) {
 /* --- refusals --- */
 
 static const char *computed_value(void) {
-        return _("A variable with declare -i or -n in this command has its value computed by bash, which can execute it. Use a plain variable for the expression.");
+        return _("A variable with declare -i or -n in this command has its value computed by bash, which can execute it. Use a plain "
+                 "variable for the expression.");
 }
 
 static const char *evaluated_variable(void) {
@@ -218,27 +224,32 @@ static const char *evaluated_variable(void) {
 
 static const char *declare_refusal(const Command *c, const Word *w, const ShellAttributes *a) {
         if (!w->equals || w->name_dynamic)
-                return _("An expression can't be the name of a variable here: bash executes what stands in its brackets. Write a name, and the expression after '='.");
+                return _("An expression can't be the name of a variable here: bash executes what stands in its brackets. Write a name, and "
+                         "the expression after '='.");
         if (c->risky_value || c->unknown_option)
                 return computed_value();
         if (w->array)
                 return NULL;
         bool may_be_list = w->value_lead == WORD_LEAD_NONE || w->value_lead == WORD_LEAD_UNKNOWN || w->value_lead == '(';
         if (c->array_value || (c->rule == RULE_DECLARE && a->arrays && may_be_list))
-                return _("Where the variable is an array, bash evaluates the value of a declaration again. Declare the name first, and assign the expression in a "
+                return _("Where the variable is an array, bash evaluates the value of a declaration again. Declare the name first, and "
+                         "assign the expression in a "
                          "command of its own.");
         return NULL;
 }
 
 static const char *shell_call_refusal(const Command *c, const Word *w) {
-        bool attached = c->shell == SHELL_CALL_PERMUTE && (word_begins(w, "-c") || word_begins(w, "--command=") || word_begins(w, "--session-command="));
+        bool attached = c->shell == SHELL_CALL_PERMUTE &&
+                        (word_begins(w, "-c") || word_begins(w, "--command=") || word_begins(w, "--session-command="));
         if (c->shell != SHELL_CALL_DOUBT && c->shell != SHELL_CALL_STRING && !attached)
                 return NULL;
         if (c->shell == SHELL_CALL_STRING && c->shell_skip)
                 return NULL;
         if (c->shell == SHELL_CALL_DOUBT)
-                return _("The word before it may become an option such as -c, and the value would be executed. Write '--' before that word, and put it into double quotes.");
-        return _("This text is executed as a command of its own, and so would be the value. Pass the value as an argument: sh -c 'command \"$1\"' sh ${{ … }}");
+                return _("The word before it may become an option such as -c, and the value would be executed. Write '--' before that "
+                         "word, and put it into double quotes.");
+        return _("This text is executed as a command of its own, and so would be the value. Pass the value as an argument: sh -c 'command "
+                 "\"$1\"' sh ${{ … }}");
 }
 
 static const char *rule_refusal(const Command *c, const Word *w, const ShellAttributes *a) {
@@ -249,13 +260,16 @@ static const char *rule_refusal(const Command *c, const Word *w, const ShellAttr
         case RULE_EVAL:
                 return _("eval executes its words, and so would it the value. Use the expression without eval.");
         case RULE_TRAP:
-                return _("trap executes its text later, and so would it the value. Put the expression into a variable, and name that in 'single quotes' in the trap.");
+                return _("trap executes its text later, and so would it the value. Put the expression into a variable, and name that in "
+                         "'single quotes' in the trap.");
         case RULE_ALIAS:
                 return _("An alias is executed as text, and so would be the value. Write a function.");
         case RULE_ARITHMETIC:
-                return _("In arithmetic bash can execute a value. Check that it is a number first, in a variable, or compute in a program.");
+                return _("In arithmetic bash can execute a value. Check that it is a number first, in a variable, or compute in a "
+                         "program.");
         case RULE_NAMES:
-                return _("This command takes names of variables, and bash executes what stands in the brackets of one. Write the name itself.");
+                return _("This command takes names of variables, and bash executes what stands in the brackets of one. Write the name "
+                         "itself.");
         case RULE_DECLARE:
         case RULE_EXPORT:
                 return declare_refusal(c, w, a);
@@ -263,7 +277,8 @@ static const char *rule_refusal(const Command *c, const Word *w, const ShellAttr
         case RULE_PRINTF:
         case RULE_WAIT:
                 if (c->name_next || (c->maybe_option && !c->settled) || (c->rule == RULE_PRINTF && !c->settled && word_begins(w, "-v")))
-                        return _("This may be read as the name of a variable, and bash executes what stands in the brackets of one. Write the word before it as constant text.");
+                        return _("This may be read as the name of a variable, and bash executes what stands in the brackets of one. Write "
+                                 "the word before it as constant text.");
                 return NULL;
         case RULE_FOR:
                 return c->evaluated_name ? evaluated_variable() : a->computed ? computed_value() : NULL;
@@ -298,7 +313,8 @@ static bool sets_evaluated(const Command *c, const Word *w) {
 
 const char *word_refusal(const Command *c, const Word *w, bool in_process, const ShellAttributes *a) {
         if (in_process && (c->shell_stdin || c->shell == SHELL_CALL_WEAK))
-                return _("What this process substitution prints is executed, and so would be the value. Pass it as an argument or in a variable.");
+                return _("What this process substitution prints is executed, and so would be the value. Pass it as an argument or in a "
+                         "variable.");
         if (c->redirect != REDIRECT_NONE)
                 return redirect_refusal(c, a);
         if (sets_evaluated(c, w))
@@ -372,7 +388,7 @@ static void shell_operand(Command *c, const Word *w) {
         else if (c->shell == SHELL_CALL_OPTIONS && w->dynamic && may_be_option(w))
                 c->shell = SHELL_CALL_WEAK;
         else if (c->shell == SHELL_CALL_WEAK)
-                c->shell = SHELL_CALL_NONE;             /* what follows may still be a shell: $run time bash -c … */
+                c->shell = SHELL_CALL_NONE; /* what follows may still be a shell: $run time bash -c … */
         else if (c->shell != SHELL_CALL_DOUBT) {
                 c->shell = SHELL_CALL_DONE;
                 c->shell_stdin = c->shell_stdin && c->shell_s; /* without -s the operand is a script */
@@ -383,7 +399,7 @@ static void shell_operand(Command *c, const Word *w) {
 static bool shell_begins(Command *c, const Word *w) {
         if (w->too_long)
                 return false;
-        if (word_begins(w, "--entrypoint")) {           /* of a container: its options may come much later */
+        if (word_begins(w, "--entrypoint")) { /* of a container: its options may come much later */
                 c->shell = SHELL_CALL_PERMUTE;
                 return true;
         }
@@ -437,8 +453,9 @@ static void declare_word(Command *c, const Word *w) {
 /* test, printf, wait: options that make the next word a name. */
 static void name_option_word(Command *c, const Word *w) {
         bool was_name = c->name_next;
-        c->name_next = !c->settled && (c->rule == RULE_TEST ? word_is(w, "-v") || word_is(w, "-R") :
-                                       c->rule == RULE_PRINTF ? word_is(w, "-v") : word_is(w, "-p"));
+        c->name_next = !c->settled && (c->rule == RULE_TEST     ? word_is(w, "-v") || word_is(w, "-R")
+                                       : c->rule == RULE_PRINTF ? word_is(w, "-v")
+                                                                : word_is(w, "-p"));
         c->maybe_option = may_be_option(w);
         if (c->rule != RULE_TEST && !was_name && (word_is(w, "--") || (w->lead != '-' && !may_be_option(w))))
                 c->settled = true;
@@ -478,8 +495,8 @@ static bool reserved_word(Command *c, const Word *w, bool in_case, WordEnd *ret)
                 const char *name;
                 Phase phase;
         } phases[] = {
-                { "case", PHASE_CASE_WORD }, { "for", PHASE_FOR_NAME }, { "select", PHASE_FOR_NAME }, { "function", PHASE_FUNCTION_NAME },
-                { "time", PHASE_PREFIX }, { "command", PHASE_PREFIX }, { "builtin", PHASE_PREFIX },
+                        {"case", PHASE_CASE_WORD}, {"for", PHASE_FOR_NAME},   {"select", PHASE_FOR_NAME}, {"function", PHASE_FUNCTION_NAME},
+                        {"time", PHASE_PREFIX},    {"command", PHASE_PREFIX}, {"builtin", PHASE_PREFIX},
         };
         *ret = WORD_PLAIN;
         if (word_is_plain(w, "[["))
@@ -537,7 +554,7 @@ WordEnd command_word(Command *c, const Word *w, bool in_case) {
                 c->phase = word_is_plain(w, "in") ? PHASE_ARGUMENTS : PHASE_START;
                 c->rule = RULE_FOR;
                 if (c->phase == PHASE_START)
-                        *c = (Command) { .phase = PHASE_START };
+                        *c = (Command){.phase = PHASE_START};
                 return c->phase == PHASE_ARGUMENTS || word_is_plain(w, "do") ? WORD_PLAIN : WORD_DOUBT;
         case PHASE_CASE_WORD:
                 c->phase = PHASE_CASE_IN;

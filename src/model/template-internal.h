@@ -1,14 +1,16 @@
-/* What templates of values and of shell commands share: expressions in a node's text, with their places in the file. For template.c and shell-*.c only. */
+/* What templates of values and of shell commands share: expressions in a node's text, with their places in the file. For template.c and
+ * shell-*.c only. */
 #pragma once
 
 #include "template.h"
 
-/* Finding a position walks over the node's text. A hostile file could ask for many: past this sum of bytes, positions are the node's own. */
+/* Finding a position walks over the node's text. A hostile file could ask for many: past this sum of bytes, positions are the node's own.
+ */
 #define TEMPLATE_WALK_MAX (16u * 1024u * 1024u)
 
 typedef struct TemplateSource {
         const Tree *tree;
-        const Node *node;                               /* the scalar that is read now */
+        const Node *node; /* the scalar that is read now */
         Diagnostics *d;
         size_t walked;
 } TemplateSource;

@@ -1,7 +1,7 @@
 /* JSON values in whose strings expressions stand, and conditions. Keys of objects are not templated.
  *
- * A subtree without expressions is one constant. Results may share parts with the template and with what the scope gave: they are not to be changed.
- * Nothing that is built may be larger than EXPR_VALUE_MAX. */
+ * A subtree without expressions is one constant. Results may share parts with the template and with what the scope gave: they are not to be
+ * changed. Nothing that is built may be larger than EXPR_VALUE_MAX. */
 #include "template.h"
 
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "strbuf.h"
 #include "template-internal.h"
 
-#define TEMPLATE_TEXT_MAX (4u * 1024u * 1024u)          /* of all strings of one template: aliases can make much of a small file */
+#define TEMPLATE_TEXT_MAX (4u * 1024u * 1024u) /* of all strings of one template: aliases can make much of a small file */
 
 typedef enum TemplateKind { TEMPLATE_CONSTANT, TEMPLATE_TEXT, TEMPLATE_LIST, TEMPLATE_MAP } TemplateKind;
 
@@ -28,26 +28,26 @@ struct Template {
         Part *parts;
         size_t n_parts, n_parts_allocated;
         Template **children;
-        char **keys;                                    /* of a map, as many as children */
+        char **keys; /* of a map, as many as children */
         size_t n_children;
 };
 
 typedef struct Compiler {
         TemplateSource source;
-        size_t text;                                    /* bytes of strings so far */
+        size_t text; /* bytes of strings so far */
 } Compiler;
 
 typedef struct Evaluation {
         const ExprScope *scope;
-        size_t built;                                   /* bytes of strings so far */
+        size_t built; /* bytes of strings so far */
         char *error;
 } Evaluation;
 
 /* --- places --- */
 
 Place template_place(TemplateSource *s, size_t at) {
-        Place p = { s->node->line, s->node->column };
-        s->walked += MIN(at, (size_t) TEMPLATE_WALK_MAX);
+        Place p = {s->node->line, s->node->column};
+        s->walked += MIN(at, (size_t)TEMPLATE_WALK_MAX);
         if (s->walked <= TEMPLATE_WALK_MAX)
                 node_position(s->tree, s->node, at, &p.line, &p.column);
         return p;
@@ -75,7 +75,7 @@ size_t template_span_end(const char *text, size_t n, size_t at) {
                         if (c == '\\' && quote == '"')
                                 i++;
                         else if (c == quote)
-                                quote = '\0';           /* '' in single quotes closes and opens again */
+                                quote = '\0'; /* '' in single quotes closes and opens again */
                 } else if (c == '\'' || c == '"')
                         quote = c;
                 else if (c == '}' && i + 1 < n && text[i + 1] == '}')
@@ -91,7 +91,7 @@ void placed_expr_done(PlacedExpr *e) {
 }
 
 int placed_expr_parse(TemplateSource *s, size_t start, size_t end, PlacedExpr *ret) {
-        _cleanup_(placed_expr_done) PlacedExpr e = { 0 };
+        _cleanup_(placed_expr_done) PlacedExpr e = {0};
         _cleanup_free_ char *error = NULL;
         size_t offset = 0, n_refs = 0;
         int r = expr_parse(s->node->string + start, end - start, &e.expr, &error, &offset);
@@ -106,7 +106,7 @@ int placed_expr_parse(TemplateSource *s, size_t start, size_t end, PlacedExpr *r
         for (size_t i = 0; i < n_refs; i++)
                 e.places[i] = template_place(s, start + refs[i].offset);
         *ret = e;
-        e = (PlacedExpr) { 0 };
+        e = (PlacedExpr){0};
         return 0;
 }
 
@@ -153,7 +153,7 @@ static int add_text(Template *t, const char *text, size_t n) {
         Part *p = add_part(t);
         if (!p)
                 return -ENOMEM;
-        *p = (Part) { .text = malloc(n), .n = n };
+        *p = (Part){.text = malloc(n), .n = n};
         if (!p->text)
                 return -ENOMEM;
         memcpy(p->text, text, n);
@@ -161,7 +161,7 @@ static int add_text(Template *t, const char *text, size_t n) {
 }
 
 static int add_expression(Compiler *c, Template *t, size_t start, size_t end) {
-        PlacedExpr e = { 0 };
+        PlacedExpr e = {0};
         int r = placed_expr_parse(&c->source, start + strlen("${{"), end - strlen("}}"), &e);
         if (r < 0)
                 return r;
@@ -170,7 +170,7 @@ static int add_expression(Compiler *c, Template *t, size_t start, size_t end) {
                 placed_expr_done(&e);
                 return -ENOMEM;
         }
-        *p = (Part) { .expr = e };
+        *p = (Part){.expr = e};
         return 0;
 }
 
@@ -181,7 +181,7 @@ static int compile_text(Compiler *c, Template *t) {
         int result = 0;
         for (;;) {
                 const char *p = memmem(node->string + at, node->length - at, "${{", 3);
-                size_t start = p ? (size_t) (p - node->string) : node->length;
+                size_t start = p ? (size_t)(p - node->string) : node->length;
                 int r = add_text(t, node->string + at, start - at);
                 if (r < 0)
                         return r;
@@ -253,7 +253,8 @@ static int compile_scalar(Compiler *c, const Node *node, Template *t) {
         if (node->type != NODE_STRING || !memmem(node->string, node->length, "${{", 3))
                 return node_to_json(node, &t->constant);
         if (node->length > TEMPLATE_TEXT_MAX - MIN(c->text, TEMPLATE_TEXT_MAX))
-                return template_error(&c->source, 0, _("The texts with expressions in one value are longer than %u MiB together."), TEMPLATE_TEXT_MAX / (1024u * 1024u));
+                return template_error(&c->source, 0, _("The texts with expressions in one value are longer than %u MiB together."),
+                                      TEMPLATE_TEXT_MAX / (1024u * 1024u));
         c->text += node->length;
         t->kind = TEMPLATE_TEXT;
         return compile_text(c, t);
@@ -271,7 +272,7 @@ static int compile(Compiler *c, const Node *node, Template **ret) {
 }
 
 int template_compile(const Tree *tree, const Node *node, Diagnostics *d, Template **ret) {
-        Compiler c = { .source = { .tree = tree, .d = d } };
+        Compiler c = {.source = {.tree = tree, .d = d}};
         return compile(&c, node, ret);
 }
 
@@ -308,7 +309,9 @@ static int compile_condition(TemplateSource *s, Expr **ret) {
                 if (close == 0)
                         return template_error(s, start, _("'${{' is not closed by '}}'."));
                 if (close != end)
-                        return template_error(s, close, _("The condition goes on after '}}': one pair of braces goes around the whole of it, or none."));
+                        return template_error(
+                                        s, close,
+                                        _("The condition goes on after '}}': one pair of braces goes around the whole of it, or none."));
                 start += strlen("${{");
                 end -= strlen("}}");
         }
@@ -319,7 +322,7 @@ static int compile_condition(TemplateSource *s, Expr **ret) {
 }
 
 int condition_compile(const Tree *tree, const Node *node, Diagnostics *d, Expr **ret) {
-        TemplateSource s = { .tree = tree, .node = node, .d = d };
+        TemplateSource s = {.tree = tree, .node = node, .d = d};
         switch (node->type) {
         case NODE_STRING:
                 return compile_condition(&s, ret);
@@ -356,7 +359,7 @@ static int evaluate_part(Evaluation *v, const Part *p, StrBuf *b) {
 static int evaluate_text(Evaluation *v, const Template *t, Json **ret) {
         if (t->n_parts == 1 && t->parts[0].expr.expr)
                 return expr_eval(t->parts[0].expr.expr, v->scope, ret, &v->error);
-        _cleanup_strbuf_ StrBuf b = { 0 };
+        _cleanup_strbuf_ StrBuf b = {0};
         for (size_t i = 0; i < t->n_parts; i++) {
                 int r = evaluate_part(v, t->parts + i, &b);
                 if (r == -E2BIG || v->built + b.n > EXPR_VALUE_MAX)
@@ -402,7 +405,7 @@ static int evaluate(Evaluation *v, const Template *t, Json **ret) {
 }
 
 int template_eval(const Template *t, const ExprScope *scope, Json **ret, char **ret_error) {
-        Evaluation v = { .scope = scope };
+        Evaluation v = {.scope = scope};
         int r = evaluate(&v, t, ret);
         if (r == -EINVAL)
                 *ret_error = TAKE_PTR(v.error);
@@ -412,8 +415,8 @@ int template_eval(const Template *t, const ExprScope *scope, Json **ret, char **
 
 int template_eval_text(const Template *t, const ExprScope *scope, char **ret, char **ret_error) {
         _cleanup_json_ Json *value = NULL;
-        _cleanup_strbuf_ StrBuf b = { 0 };
-        Evaluation v = { .scope = scope };
+        _cleanup_strbuf_ StrBuf b = {0};
+        Evaluation v = {.scope = scope};
         int r = template_eval(t, scope, &value, ret_error);
         if (r < 0)
                 return r;

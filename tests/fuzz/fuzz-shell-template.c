@@ -1,5 +1,5 @@
-/* Any text as a shell command: the first byte chooses the shell. What is accepted has a reference for each expression and nothing of their texts; what is refused
- * says where; a text without expressions is accepted and left alone. */
+/* Any text as a shell command: the first byte chooses the shell. What is accepted has a reference for each expression and nothing of their
+ * texts; what is refused says where; a text without expressions is accepted and left alone. */
 #include <assert.h>
 
 #include "template.h"
@@ -23,12 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (size == 0)
                 return 0;
 
-        _cleanup_json_ Json *string = json_new_string_n((const char *) data + 1, size - 1);
+        _cleanup_json_ Json *string = json_new_string_n((const char *)data + 1, size - 1);
         _cleanup_free_ char *json = json_to_string(string, false);
         if (!json || tree_parse(json, strlen(json), TREE_JSON, &d, &tree) < 0)
                 return 0;
         const Node *node = tree_root(tree);
-        int r = shell_template_compile(tree, node, (ShellKind) (data[0] % _SHELL_MAX), &d, &t);
+        int r = shell_template_compile(tree, node, (ShellKind)(data[0] % _SHELL_MAX), &d, &t);
         if (r >= 0)
                 check_accepted(t, node->string, node->length);
         else
