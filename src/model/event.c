@@ -3,6 +3,7 @@
  * the contract and are left out where they say nothing. */
 #include "event.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -27,7 +28,7 @@ static const struct {
         const char *name;
         unsigned fields;
 } types[_EVENT_TYPE_MAX] = {
-        [EVENT_RUN_CREATED] = { "run-created", 0 },
+        [EVENT_RUN_CREATED] = { "run-created", F_REASON },
         [EVENT_RUN_STARTED] = { "run-started", 0 },
         [EVENT_RUN_STATE] = { "run-state", F_RUN_STATE },
         [EVENT_RUN_CANCEL] = { "run-cancel", F_REASON },
@@ -189,46 +190,79 @@ static int decode_states(Event *e, unsigned f, Json *j) {
         return 0;
 }
 
-static bool take_bool(Json *j, const char *key, bool otherwise) {
-        _cleanup_json_ Json *v = take_member(j, key);
-        return v ? json_bool(v) : otherwise;
+/* Takes a member that must be of this type where it is there at all. */
+static int take_typed(Json *j, const char *key, JsonType type, Json **ret) {
+        Json *v = take_member(j, key);
+
+        if (v && json_type(v) != type) {
+                json_unref(v);
+                return -EBADMSG;
+        }
+        *ret = v;
+        return 0;
 }
 
-static uint64_t take_uint(Json *j, const char *key) {
-        _cleanup_json_ Json *v = take_member(j, key);
-        int64_t i = json_int(v);
-        return i > 0 ? (uint64_t) i : 0;
+static int take_bool(Json *j, const char *key, bool *ret) {
+        _cleanup_json_ Json *v = NULL;
+        int r = take_typed(j, key, JSON_BOOL, &v);
+
+        if (r >= 0 && v)
+                *ret = json_bool(v);
+        return r;
+}
+
+static int take_uint(Json *j, const char *key, uint64_t max, uint64_t *ret) {
+        _cleanup_json_ Json *v = NULL;
+        int r = take_typed(j, key, JSON_INT, &v);
+
+        if (r < 0 || !v)
+                return r;
+        if (json_int(v) < 0 || (uint64_t) json_int(v) > max)
+                return -EBADMSG;
+        *ret = (uint64_t) json_int(v);
+        return 0;
+}
+
+static int take_reason(Event *e, Json *j) {
+        _cleanup_json_ Json *v = NULL;
+        int r = take_typed(j, "reason", JSON_STRING, &v);
+
+        if (r >= 0 && v && !(e->reason = strdup(json_string(v))))
+                return -ENOMEM;
+        return r;
+}
+
+static int take_exit(Event *e, Json *j) {
+        uint64_t code = UINT64_MAX;
+        int r = take_uint(j, "exitCode", INT_MAX, &code);
+
+        if (r >= 0 && code != UINT64_MAX)
+                e->exit_code = (int) code;
+        if (r >= 0)
+                r = take_bool(j, "started", &e->started);
+        return r < 0 ? r : take_uint(j, "logEnd", INT64_MAX, &e->log_end);
 }
 
 static int decode_fields(Event *e, unsigned f, Json *j) {
         int r = decode_states(e, f, j);
 
-        if (r < 0)
-                return r;
-        if (f & F_REASON) {
-                _cleanup_json_ Json *v = take_member(j, "reason");
-                if (v && !(e->reason = strdup(strempty(json_string(v)))))
-                        return -ENOMEM;
-        }
-        if (f & F_EXIT) {
-                _cleanup_json_ Json *v = take_member(j, "exitCode");
-                e->exit_code = v ? (int) json_int(v) : -1;
-                e->started = take_bool(j, "started", true);
-                e->log_end = take_uint(j, "logEnd");
-        }
-        if (f & F_ERROR)
-                e->error = take_member(j, "error");
-        if (f & F_OUTPUTS)
-                e->outputs = take_member(j, "outputs");
-        if (f & F_UNTIL) {
-                e->until = take_uint(j, "until");
-                e->span = take_uint(j, "span");
-        }
-        if (f & F_INTERRUPTED) {
-                e->interrupted = take_bool(j, "interrupted", false);
-                e->clean = take_bool(j, "clean", false);
-        }
-        return 0;
+        if (r >= 0 && f & F_REASON)
+                r = take_reason(e, j);
+        if (r >= 0 && f & F_EXIT)
+                r = take_exit(e, j);
+        if (r >= 0 && f & F_ERROR)
+                r = take_typed(j, "error", JSON_OBJECT, &e->error);
+        if (r >= 0 && f & F_OUTPUTS)
+                r = take_typed(j, "outputs", JSON_OBJECT, &e->outputs);
+        if (r >= 0 && f & F_UNTIL)
+                r = take_uint(j, "until", INT64_MAX, &e->until);
+        if (r >= 0 && f & F_UNTIL)
+                r = take_uint(j, "span", INT64_MAX, &e->span);
+        if (r >= 0 && f & F_INTERRUPTED)
+                r = take_bool(j, "interrupted", &e->interrupted);
+        if (r >= 0 && f & F_INTERRUPTED)
+                r = take_bool(j, "clean", &e->clean);
+        return r;
 }
 
 /* The names of the row become places in the definition; a name that isn't there is a damaged or foreign row. */

@@ -6,6 +6,8 @@
 
 #define UID_ENGINE UINT32_MAX                           /* the engine itself did it */
 #define EVENT_COMMENT_MAX 4096u
+#define EVENT_REASON_MAX 4096u
+#define REQUEST_TEXT_MAX (64u * 1024u)                  /* title, message and context of a request, each */
 
 typedef enum EventType {
         EVENT_RUN_CREATED,              /* inputs, labels, trigger, who */

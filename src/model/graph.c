@@ -189,14 +189,17 @@ static void walk_needs(Walk *w, unsigned node) {
                         walk_add(w, w->prefix);
 }
 
-int graph_ancestors(const Graph *g, unsigned node, uint8_t *set) {
+int graph_ancestors(const Graph *g, unsigned node, unsigned known, uint8_t *set) {
         _cleanup_free_ unsigned *queue = malloc((g->n_nodes + 1) * sizeof(unsigned));
         Walk w = { .g = g, .seen = set, .queue = queue };
 
         assert(node < g->n_nodes);
         if (!queue)
                 return -ENOMEM;
-        memset(set, 0, g->n_nodes);
+        if (known < g->n_nodes)
+                set[known] = 1;
+        else
+                memset(set, 0, g->n_nodes);
         walk_needs(&w, node);
         for (unsigned i = 0; i < w.n_queue; i++)
                 walk_needs(&w, queue[i]);
@@ -211,7 +214,7 @@ bool graph_precedes(const Graph *g, unsigned a, unsigned b) {
         if (needs_directly(g, a, b))
                 return true;
         set = malloc(g->n_nodes);
-        return set && graph_ancestors(g, b, set) >= 0 && set[a];
+        return set && graph_ancestors(g, b, g->n_nodes, set) >= 0 && set[a];
 }
 
 int graph_state_init(GraphState *s, const Graph *g) {

@@ -22,8 +22,9 @@ int graph_set_needs(Graph *g, unsigned node, const unsigned *needs, unsigned n);
 int graph_finish(Graph *g, unsigned **ret_cycle, unsigned *ret_n);
 /* Must `a` have ended before `b` starts (transitively)? For references in expressions. Linear at worst. */
 bool graph_precedes(const Graph *g, unsigned a, unsigned b);
-/* All that must have ended before `node` starts: set[i] becomes 1 for those and 0 for others (n_nodes bytes, the caller's). 0 or -ENOMEM. */
-int graph_ancestors(const Graph *g, unsigned node, uint8_t *set);
+/* All that must have ended before `node` starts: set[i] becomes 1 for those and 0 for others (n_nodes bytes, the caller's). Where the set holds
+ * what precedes a node that this one needs, that node as `known` spares walking it again; n_nodes: nothing is known. 0 or -ENOMEM. */
+int graph_ancestors(const Graph *g, unsigned node, unsigned known, uint8_t *set);
 
 typedef struct GraphState {
         const Graph *graph;                             /* borrowed */

@@ -65,10 +65,14 @@ static void activity_set_state(Activity *a, ActivityState s) {
 
 /* ---- runs ---- */
 
+static bool is_object_or_none(const Json *j) {
+        return !j || json_type(j) == JSON_OBJECT;
+}
+
 static int apply_run_created(Run *r, Event *e) {
         int k;
 
-        if (r->created_at > 0)
+        if (r->created_at > 0 || !is_object_or_none(json_get(e->data, "inputs")) || !is_object_or_none(json_get(e->data, "labels")))
                 return -EBADMSG;
         r->created_at = e->at.wall;
         r->started_by = e->uid;
@@ -97,7 +101,7 @@ static int apply_run_started(Run *r, Event *e) {
 }
 
 static int apply_run_state(Run *r, Event *e) {
-        if (!run_state_may_become(r->state, e->run_state) || run_state_is_terminal(e->run_state))
+        if (r->state != (e->run_state == RUN_ON_HOLD ? RUN_RUNNING : RUN_ON_HOLD) || (e->run_state != RUN_RUNNING && e->run_state != RUN_ON_HOLD))
                 return -EBADMSG;
         if (e->run_state == RUN_ON_HOLD) {
                 r->timeout_used += stamp_elapsed(&r->timeout_since, &e->at);
@@ -108,11 +112,11 @@ static int apply_run_state(Run *r, Event *e) {
         return 0;
 }
 
-/* What runs is told to stop, unless its main steps are over: then its outcome stands and its hooks go on. */
+/* What runs is told to stop, unless its main steps are over: then its outcome stands and its hooks go on (until the run's own stop says otherwise). */
 static void attempt_stop(Activity *a, StopReason reason) {
         Attempt *t = activity_attempt(a);
 
-        if (t && t->state == ATTEMPT_RUNNING && (!attempt_main_is_over(a, t) || reason == STOP_CANCEL_HOOKS || t->stop > STOP_NOTHING))
+        if (t && t->state == ATTEMPT_RUNNING && !attempt_main_is_over(a, t))
                 t->stop = MAX(t->stop, reason);
 }
 
@@ -132,7 +136,7 @@ static int apply_run_cancel(Run *r, Event *e) {
 }
 
 static int apply_run_timed_out(Run *r, Event *e) {
-        if (run_state_is_terminal(r->state))
+        if (r->state != RUN_RUNNING || r->stop != STOP_NOTHING)
                 return -EBADMSG;
         run_stop_all(r, STOP_RUN_TIMEOUT);
         return 0;
@@ -150,6 +154,9 @@ static int apply_run_gave_up(Run *r, Event *e) {
 
 static int apply_run_finished(Run *r, Event *e) {
         if (!run_state_may_become(r->state, e->run_state) || !run_state_is_terminal(e->run_state))
+                return -EBADMSG;
+        /* Nothing ends before all in it has; but a damaged run is parked as it is. */
+        if (r->n_phases_ended < r->runbook->n_phases && e->run_state != RUN_DLQ)
                 return -EBADMSG;
         r->state = e->run_state;
         r->finished_at = e->at.wall;
@@ -172,7 +179,7 @@ static void phase_ready(void *userdata, unsigned node) {
 static int apply_phase_started(Run *r, Event *e) {
         Phase *p = event_phase(r, e);
 
-        if (!p || p->state != PHASE_PENDING)
+        if (!p || p->state != PHASE_PENDING || (r->state != RUN_RUNNING && r->state != RUN_ON_HOLD) || !graph_is_ready(&r->graph, p->def->index))
                 return -EBADMSG;
         p->state = PHASE_RUNNING;
         p->started_at = e->at.wall;
@@ -187,7 +194,7 @@ static int apply_phase_finished(Run *r, Event *e) {
         Phase *p = event_phase(r, e);
         bool bad;
 
-        if (!p || !phase_state_may_become(p->state, e->phase_state) || !phase_state_is_terminal(e->phase_state))
+        if (!p || !phase_state_may_become(p->state, e->phase_state) || !phase_state_is_terminal(e->phase_state) || p->n_ended < p->def->n_activities)
                 return -EBADMSG;
         p->state = e->phase_state;
         p->finished_at = e->at.wall;
@@ -203,11 +210,19 @@ static int apply_phase_finished(Run *r, Event *e) {
 
 /* ---- attempts ---- */
 
+/* Has the activity no attempt under way? */
+static bool is_between_attempts(const Activity *a) {
+        const Attempt *t = activity_attempt(a);
+        return !t || t->state != ATTEMPT_RUNNING;
+}
+
 static int apply_attempt_started(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         Attempt *t;
 
-        if (!a || e->attempt != a->n_attempts + 1 || (a->state != ACTIVITY_RUNNING && !activity_state_may_become(a->state, ACTIVITY_RUNNING)))
+        if (!a || e->attempt != a->n_attempts + 1 || !activity_state_may_become(a->state, ACTIVITY_RUNNING) || !is_between_attempts(a))
+                return -EBADMSG;
+        if (activity_phase(a)->state != PHASE_RUNNING || (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(a->attempts, a->n_attempts_allocated, a->n_attempts + 1))
                 return -ENOMEM;
@@ -234,7 +249,7 @@ static int apply_attempt_started(Run *r, Event *e) {
 static int apply_attempt_timed_out(Run *r, Event *e) {
         Attempt *t = event_attempt(r, e);
 
-        if (!t)
+        if (!t || t->stop >= STOP_TIMEOUT || t->hook_list != LIST_MAIN)
                 return -EBADMSG;
         t->stop = MAX(t->stop, STOP_TIMEOUT);
         replace_json(&t->error, e->error);
@@ -245,27 +260,42 @@ static int apply_attempt_timed_out(Run *r, Event *e) {
 static int apply_hook_timed_out(Run *r, Event *e) {
         Attempt *t = event_attempt(r, e);
 
-        if (!t || t->hook_list == LIST_MAIN)
+        if (!t || t->hook_list == LIST_MAIN || t->hooks_timed_out & (1u << t->hook_list))
                 return -EBADMSG;
         t->hooks_timed_out |= (uint8_t) (1u << t->hook_list);
         activity_mark(event_activity(r, e));
         return 0;
 }
 
+static bool list_ran(const Activity *a, const Attempt *t, StepList l) {
+        for (unsigned i = a->def->list_start[l]; i < a->def->list_start[l + 1]; i++)
+                if (t->steps[i].state != STEP_PENDING)
+                        return true;
+        return false;
+}
+
+/* What was never started stays visible as skipped: the main steps, and of the hooks the lists that ran. */
+static void skip_pending(Activity *a, Attempt *t) {
+        for (StepList l = 0; l < _STEP_LIST_MAX; l++) {
+                if (!step_list_is_main(l) && !list_ran(a, t, l))
+                        continue;
+                for (unsigned i = a->def->list_start[l]; i < a->def->list_start[l + 1]; i++)
+                        if (t->steps[i].state == STEP_PENDING)
+                                t->steps[i].state = STEP_SKIPPED;
+        }
+}
+
 static int apply_attempt_finished(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         Attempt *t = event_attempt(r, e);
 
-        if (!t || !attempt_state_may_become(t->state, e->attempt_state))
+        if (!t || !attempt_state_may_become(t->state, e->attempt_state) || activity_running_step(a) >= 0)
                 return -EBADMSG;
         t->state = e->attempt_state;
         t->finished_at = e->at.wall;
         t->clock_since = (Stamp) { 0 };
         replace_json(&t->error, e->error);
-        /* What was never started stays visible as skipped: the main steps, and of the hooks the lists that ran. */
-        for (unsigned i = 0; i < a->def->n_steps; i++)
-                if (t->steps[i].state == STEP_PENDING && step_list_is_main(activity_step_list(a, (int) i)))
-                        t->steps[i].state = STEP_SKIPPED;
+        skip_pending(a, t);
         if (t->state == ATTEMPT_INTERRUPTED)
                 activity_set_state(a, ACTIVITY_INTERRUPTED);
         else
@@ -295,7 +325,7 @@ static void step_begin(Activity *a, Attempt *t, StepRun *s, const Event *e) {
         t->step_timed_out = false;
         if (!step_list_is_main(l) && t->hook_list != l) {
                 t->hook_list = l;
-                t->hooks_started = e->at;
+                t->hooks_used = 0;
         }
 }
 
@@ -304,7 +334,7 @@ static int apply_step_started(Run *r, Event *e) {
         StepRun *s = event_step(r, e, &t);
         Activity *a = event_activity(r, e);
 
-        if (!s || activity_running_step(a) >= 0 || s->state != STEP_PENDING)
+        if (!s || activity_running_step(a) >= 0 || s->state != STEP_PENDING || !step_kind_is_process(a->def->steps[e->step].kind))
                 return -EBADMSG;
         s->state = STEP_RUNNING;
         step_begin(a, t, s, e);
@@ -316,11 +346,22 @@ static int apply_step_timed_out(Run *r, Event *e) {
         Attempt *t;
         StepRun *s = event_step(r, e, &t);
 
-        if (!s || s->state != STEP_RUNNING)
+        if (!s || s->state != STEP_RUNNING || t->step_timed_out)
                 return -EBADMSG;
         t->step_timed_out = true;
         activity_mark(event_activity(r, e));
         return 0;
+}
+
+/* The list of hooks goes on with this step once more. */
+static void step_again(Attempt *t, StepRun *s, int step) {
+        s->rerun = true;
+        s->state = STEP_PENDING;
+        s->started_at = s->finished_at = 0;
+        s->exit_code = -1;
+        s->outputs = json_unref(s->outputs);
+        s->error = json_unref(s->error);
+        t->cursor = (unsigned) step;
 }
 
 /* What the end of a step means for its attempt. */
@@ -331,20 +372,15 @@ static void step_outcome(Activity *a, Attempt *t, StepRun *s, const Event *e) {
         if (e->interrupted && main_step) {
                 t->stop = MAX(t->stop, STOP_INTERRUPTED);
                 t->clean = e->clean;
-        } else if (e->interrupted && !s->rerun) {
-                /* The list of hooks goes on with this step once more. */
-                s->rerun = true;
-                s->state = STEP_PENDING;
-                t->cursor = (unsigned) e->step;
+        } else if (e->interrupted && !s->rerun && !hooks_are_cut(a, t, d->list)) {
+                step_again(t, s, e->step);
                 return;
         }
         t->cursor = (unsigned) e->step + 1;
         if (e->step_state != STEP_FAILED || !main_step || t->stop == STOP_INTERRUPTED)
                 return;
-        if (d->continue_on_error) {
-                a->run->had_errors = true;
+        if (d->continue_on_error)
                 return;
-        }
         t->failed = true;
         t->pre_failed = t->pre_failed || d->list == LIST_PRE;
         if (!t->error)
@@ -357,10 +393,14 @@ static int apply_step_finished(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         bool was_waiting = s && (s->state == STEP_WAITING_APPROVAL || s->state == STEP_WAITING_INPUT);
 
-        if (!s || !step_state_is_terminal(e->step_state) || !step_state_may_become(s->state, e->step_state) || e->started == (s->state == STEP_PENDING))
+        if (!s || !step_state_is_terminal(e->step_state) || !step_state_may_become(s->state, e->step_state) || e->started == (s->state == STEP_PENDING) ||
+            (!e->started && activity_running_step(a) >= 0))
                 return -EBADMSG;
         if (!e->started)
                 step_begin(a, t, s, e);
+        /* Time in which the daemon was not there is not the hooks'. */
+        if (t->hook_list != LIST_MAIN && !e->interrupted)
+                t->hooks_used += stamp_elapsed_awake(&t->step_started, &e->at);
         s->state = e->step_state;
         s->finished_at = e->at.wall;
         s->exit_code = e->exit_code;
@@ -399,6 +439,11 @@ static int request_new(const Event *e, WaitingFor kind, Request **ret) {
         return k;
 }
 
+/* What a step of this kind waits for; a process waits for nothing that anybody could be asked. */
+static WaitingFor step_asks_for(StepKind kind) {
+        return kind == STEP_APPROVAL ? WAITING_APPROVAL : kind == STEP_INPUT ? WAITING_INPUT : _WAITING_FOR_MAX;
+}
+
 static int apply_request_opened(Run *r, Event *e) {
         Attempt *t;
         StepRun *s = event_step(r, e, &t);
@@ -406,7 +451,7 @@ static int apply_request_opened(Run *r, Event *e) {
         WaitingFor kind = waiting_for_from_string(json_string(json_get(e->data, "kind")));
         int k;
 
-        if (!s || s->state != STEP_PENDING || a->request || kind <= WAITING_NOTHING)
+        if (!s || s->state != STEP_PENDING || a->request || activity_running_step(a) >= 0 || kind != step_asks_for(a->def->steps[e->step].kind))
                 return -EBADMSG;
         k = request_new(e, kind, &a->request);
         if (k < 0)
@@ -415,7 +460,7 @@ static int apply_request_opened(Run *r, Event *e) {
         step_begin(a, t, s, e);
         /* The activity's timeout does not run while the activity waits for a person. */
         if (t->clock_since.wall > 0)
-                t->used += stamp_elapsed(&t->clock_since, &e->at);
+                t->used += stamp_elapsed_awake(&t->clock_since, &e->at);
         t->clock_since = (Stamp) { 0 };
         a->wait_from = e->at;
         a->wait_span = e->span;
@@ -429,7 +474,7 @@ static int apply_request_answered(Run *r, Event *e) {
         Request *q = a ? a->request : NULL;
         Answer *w;
 
-        if (!q || !action)
+        if (!q || !event_attempt(r, e) || e->step != activity_running_step(a) || (!streq_ptr(action, "approve") && !streq_ptr(action, "reject")))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(q->answers, q->n_answers_allocated, q->n_answers + 1))
                 return -ENOMEM;
@@ -445,7 +490,7 @@ static int apply_request_answered(Run *r, Event *e) {
 static int apply_activity_backoff(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
 
-        if (!a || !activity_state_may_become(a->state, ACTIVITY_BACKOFF))
+        if (!a || !activity_state_may_become(a->state, ACTIVITY_BACKOFF) || !is_between_attempts(a))
                 return -EBADMSG;
         a->next_retry_at = e->until;
         a->wait_from = e->at;
@@ -485,17 +530,30 @@ static void activity_failed(Activity *a) {
                 r->deciding = a;
 }
 
+/* Did a step fail that its activity tolerates, in the attempt that counts? What a retry healed is no error. */
+static bool had_tolerated_step(const Activity *a) {
+        const Attempt *t = activity_attempt(a);
+
+        for (unsigned i = 0; t && i < a->def->list_start[LIST_ON_SUCCESS]; i++)
+                if (t->steps[i].state == STEP_FAILED && a->def->steps[i].continue_on_error)
+                        return true;
+        return false;
+}
+
 static int apply_activity_finished(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         Phase *p = a ? activity_phase(a) : NULL;
         bool bad;
 
-        if (!a || !activity_state_may_become(a->state, e->activity_state) || !activity_state_is_terminal(e->activity_state))
+        if (!a || !activity_state_may_become(a->state, e->activity_state) || !activity_state_is_terminal(e->activity_state) || !is_between_attempts(a))
+                return -EBADMSG;
+        if (e->activity_state == ACTIVITY_SUCCESS && activity_attempt(a)->state != ATTEMPT_SUCCESS)
                 return -EBADMSG;
         if (e->activity_state == ACTIVITY_SUCCESS && collect_outputs(a) < 0)
                 return -ENOMEM;
         if (e->activity_state == ACTIVITY_FAILED)
                 activity_failed(a);
+        r->had_errors = r->had_errors || had_tolerated_step(a);
         if (e->activity_state == ACTIVITY_CANCELLED)
                 p->n_cancelled++;
         if (e->activity_state == ACTIVITY_SKIPPED)

@@ -63,12 +63,16 @@ static bool names_failure(const Expr *e) {
         return e && expr_status_used(e) & (EXPR_STATUS_FAILURE | EXPR_STATUS_ALWAYS);
 }
 
-/* May a retry follow the failure of this attempt? */
-static bool may_retry(const Activity *a, const Attempt *t) {
+/* Does the policy allow a retry after the failure of this attempt? */
+static bool retry_is_left(const Activity *a, const Attempt *t) {
         const char *code = error_code(t->error);
 
-        return a->run->stop == STOP_NOTHING && !a->given_up && !streq(code, "APPROVAL_REJECTED") && !streq(code, "APPROVAL_TIMEOUT") && !streq(code, "INPUT_TIMEOUT") &&
+        return !a->given_up && !streq(code, "APPROVAL_REJECTED") && !streq(code, "APPROVAL_TIMEOUT") && !streq(code, "INPUT_TIMEOUT") &&
                retry_policy_allows(&a->def->retry, a->series_retries + 1, code);
+}
+
+static bool may_retry(const Activity *a, const Attempt *t) {
+        return a->run->stop == STOP_NOTHING && retry_is_left(a, t);
 }
 
 static bool attempt_failed(const Attempt *t) {
@@ -77,7 +81,7 @@ static bool attempt_failed(const Attempt *t) {
 
 /* Does this list of hooks run in this attempt? onSuccess and onFailure belong to the deciding attempt of a series; post to every one. */
 static bool list_runs(const Activity *a, const Attempt *t, StepList l) {
-        if (a->given_up || t->stop >= STOP_CANCEL_HOOKS || t->hooks_timed_out & (1u << l))
+        if (a->given_up || (!step_list_is_main(l) && hooks_are_cut(a, t, l)))
                 return false;
         switch (l) {
         case LIST_PRE:
@@ -96,8 +100,8 @@ static bool list_runs(const Activity *a, const Attempt *t, StepList l) {
         return false;
 }
 
-/* The step that comes next, or -1: the attempt is over. Steps that are passed over here need no event: they are skipped when the attempt ends. */
-static int next_step(const Activity *a, const Attempt *t) {
+/* Steps that are passed over here need no event: they are skipped when the attempt ends. */
+int attempt_next_step(const Activity *a, const Attempt *t) {
         unsigned i = t->cursor;
 
         while (i < a->def->n_steps) {
@@ -111,6 +115,12 @@ static int next_step(const Activity *a, const Attempt *t) {
                         return (int) i;
         }
         return -1;
+}
+
+bool attempt_main_is_over(const Activity *a, const Attempt *t) {
+        int running = activity_running_step(a), step = running >= 0 ? running : attempt_next_step(a, t);
+
+        return step < 0 || !step_list_is_main(activity_step_list(a, step));
 }
 
 /* A process needs a slot, and its turn: who waits longer comes first. */
@@ -148,7 +158,8 @@ static int start_process(const Decision *d, Activity *a, int step) {
 }
 
 static int open_request(const Decision *d, Activity *a, int step) {
-        const RequestSpec *q = &a->def->steps[step].request;
+        /* Who waits for a person has two clocks, the question's and the step's own. */
+        usec_t span = MIN(a->def->steps[step].request.timeout, a->def->steps[step].timeout);
         _cleanup_free_ char *error = NULL;
         _cleanup_json_ Json *data = NULL;
         Event *e;
@@ -162,9 +173,9 @@ static int open_request(const Decision *d, Activity *a, int step) {
         if (!e)
                 return -ENOMEM;
         e->data = TAKE_PTR(data);
-        if (q->timeout != USEC_INFINITY) {
-                e->span = q->timeout;
-                e->until = d->now->wall + q->timeout;
+        if (span != USEC_INFINITY) {
+                e->span = span;
+                e->until = d->now->wall + span;
         }
         r = apply(d, e);
         if (r < 0)
@@ -207,6 +218,8 @@ static int finish_attempt(const Decision *d, Activity *a) {
                 e->error = error_new("TIMEOUT", d->now->wall, "%s", _("the run's timeout passed"));
         else if (t->stop >= STOP_CANCEL)
                 e->error = error_new("CANCELLED", d->now->wall, "%s", _("the run was cancelled"));
+        else if (a->given_up && !t->error)
+                e->error = error_new("START_FAILED", d->now->wall, "%s", strempty(a->run->reason));
         else
                 e->error = json_ref(t->error);
         if (outcome_effect(d->outcome, EFFECT_ATTEMPT_FINISHED, a, -1) == NULL) {
@@ -249,6 +262,17 @@ static int give_up(const Decision *d, Activity *a) {
         return run_give_up(a->run, a, d->now, reason, d->outcome);
 }
 
+static const char *stop_text(const Run *r) {
+        return r->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled");
+}
+
+/* A failure that was not final: the activity is cancelled like in the backoff that would have come. */
+static int after_failure(const Decision *d, Activity *a, const Attempt *t) {
+        if (!retry_is_left(a, t))
+                return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->given_up ? a->run->reason : NULL);
+        return may_retry(a, t) ? back_off(d, a) : finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
+}
+
 /* The newest attempt has ended and nothing follows it yet. */
 static int after_attempt(const Decision *d, Activity *a) {
         const Attempt *t = activity_attempt(a);
@@ -257,12 +281,12 @@ static int after_attempt(const Decision *d, Activity *a) {
         case ATTEMPT_SUCCESS:
                 return finish_activity(d, a, ACTIVITY_SUCCESS, NULL, NULL);
         case ATTEMPT_CANCELLED:
-                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
         case ATTEMPT_FAILED:
-                return may_retry(a, t) ? back_off(d, a) : finish_activity(d, a, ACTIVITY_FAILED, NULL, NULL);
+                return after_failure(d, a, t);
         case ATTEMPT_INTERRUPTED:
                 if (a->run->stop != STOP_NOTHING)
-                        return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, _("the run was cancelled"));
+                        return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
                 if (a->given_up)
                         return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
                 return !t->clean && a->resumes >= d->limits->max_resumes ? give_up(d, a) : start_attempt(d, a, CAUSE_RESUME);
@@ -274,15 +298,38 @@ static int after_attempt(const Decision *d, Activity *a) {
         return -EBADMSG;
 }
 
-/* A process that runs: does something want it to stop? Each reason is passed on once. */
-static int stop_process(const Decision *d, Activity *a, int step) {
+/* Does something want the running step to stop? */
+static StopReason step_stop(const Activity *a, int step) {
         const Attempt *t = activity_attempt(a);
         StepList l = activity_step_list(a, step);
-        StopReason why = step_list_is_main(l) ? t->stop : t->stop >= STOP_CANCEL_HOOKS ? t->stop : t->hooks_timed_out & (1u << l) ? STOP_TIMEOUT : STOP_NOTHING;
+        StopReason why = STOP_NOTHING;
+
+        if (step_list_is_main(l))
+                why = t->stop;
+        else if (a->run->stop >= STOP_CANCEL_HOOKS)
+                why = a->run->stop;
+        else if (t->hooks_timed_out & (1u << l))
+                why = STOP_TIMEOUT;
+        return t->step_timed_out || a->given_up ? MAX(why, STOP_TIMEOUT) : why;
+}
+
+Json *stop_error(const Activity *a, int step, StopReason why, usec_t at) {
+        if (why >= STOP_CANCEL)
+                return error_new("CANCELLED", at, "%s", _("the run was cancelled"));
+        if (why == STOP_RUN_TIMEOUT)
+                return error_new("TIMEOUT", at, "%s", _("the run's timeout passed"));
+        if (activity_attempt(a)->step_timed_out)
+                return error_new("TIMEOUT", at, "%s", _("the step's timeout passed"));
+        if (!step_list_is_main(activity_step_list(a, step)))
+                return error_new("TIMEOUT", at, "%s", _("the time for this list of hooks (HookTimeoutSec) passed"));
+        return error_new("TIMEOUT", at, "%s", _("the activity's timeout passed"));
+}
+
+/* A process that runs is told each reason once. */
+static int stop_process(const Decision *d, Activity *a, int step) {
+        StopReason why = step_stop(a, step);
         Effect *f;
 
-        if (t->step_timed_out || a->given_up)
-                why = MAX(why, STOP_TIMEOUT);
         if (why <= a->stopping)
                 return 0;
         f = outcome_effect(d->outcome, EFFECT_STOP_STEP, a, step);
@@ -305,7 +352,19 @@ int request_ended(const Decision *d, Activity *a, StepState state, Json *error, 
         return step_over(d, a, activity_running_step(a), state, error, outputs, true);
 }
 
-static Json *answer_outputs(const Request *q, bool approved) {
+/* Every field is an output: what is not given has its default, or is null. */
+static int set_field_outputs(const RequestSpec *spec, const Json *given, Json *outputs) {
+        for (size_t i = 0; i < spec->n_fields; i++) {
+                const InputSpec *f = &spec->fields[i];
+                Json *v = json_has(given, f->name) ? json_get(given, f->name) : f->has_default ? f->default_value : NULL;
+                int r = json_has(outputs, f->name) ? 0 : json_set(outputs, f->name, json_ref(v));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static Json *answer_outputs(const RequestSpec *spec, const Request *q, bool approved) {
         _cleanup_json_ Json *j = json_new_object(), *by = json_new_array();
         const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
         int r = j && by ? json_set_bool(j, "approved", approved) : -ENOMEM;
@@ -318,11 +377,8 @@ static Json *answer_outputs(const Request *q, bool approved) {
                 r = json_append(by, json_new_string(strempty(q->answers[i].user)));
         if (r >= 0)
                 r = json_set(j, "by", TAKE_PTR(by));
-        if (r >= 0 && last) {
-                JSON_OBJECT_FOREACH(last->fields, key, value)
-                        if (r >= 0 && !json_has(j, key))
-                                r = json_set(j, key, json_ref(value));
-        }
+        if (r >= 0)
+                r = set_field_outputs(spec, last ? last->fields : NULL, j);
         return r < 0 ? NULL : TAKE_PTR(j);
 }
 
@@ -337,7 +393,7 @@ static Json *rejection(const Answer *last, usec_t at) {
 static int approval_ended(const Decision *d, Activity *a, bool approved, const char *how) {
         const Request *q = a->request;
         const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
-        _cleanup_json_ Json *outputs = answer_outputs(q, approved), *error = NULL;
+        _cleanup_json_ Json *outputs = answer_outputs(&a->def->steps[activity_running_step(a)].request, q, approved), *error = NULL;
 
         if (!outputs)
                 return -ENOMEM;
@@ -361,18 +417,23 @@ int request_decide(const Decision *d, Activity *a) {
         return approvals >= q->required ? approval_ended(d, a, true, "approved") : 0;
 }
 
-static int request_stopped(const Decision *d, Activity *a) {
-        const Attempt *t = activity_attempt(a);
-        bool timeout = t->stop == STOP_RUN_TIMEOUT;
-        _cleanup_json_ Json *error = error_new(timeout ? "TIMEOUT" : "CANCELLED", d->now->wall, "%s", timeout ? _("the run's timeout passed") : _("the run was cancelled"));
+static int request_stopped(const Decision *d, Activity *a, StopReason why) {
+        _cleanup_json_ Json *error = stop_error(a, activity_running_step(a), why, d->now->wall);
 
-        return error ? request_ended(d, a, STEP_CANCELLED, error, NULL, timeout ? "timeout" : "cancelled", UID_ENGINE) : -ENOMEM;
+        if (!error)
+                return -ENOMEM;
+        return request_ended(d, a, why >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED, error, NULL, why >= STOP_CANCEL ? "cancelled" : "timeout", UID_ENGINE);
 }
 
 static int request_expired(const Decision *d, Activity *a) {
+        const StepDef *s = &a->def->steps[activity_running_step(a)];
         _cleanup_json_ Json *error = NULL;
 
-        switch (a->def->steps[activity_running_step(a)].request.on_timeout) {
+        if (s->timeout < s->request.timeout) {
+                error = error_new("TIMEOUT", d->now->wall, "%s", _("the step's timeout passed"));
+                return error ? request_ended(d, a, STEP_FAILED, error, NULL, "timeout", UID_ENGINE) : -ENOMEM;
+        }
+        switch (s->request.on_timeout) {
         case ON_TIMEOUT_APPROVE:
                 return approval_ended(d, a, true, "timeout");
         case ON_TIMEOUT_REJECT:
@@ -388,6 +449,18 @@ static int request_expired(const Decision *d, Activity *a) {
 
 /* ---- one activity ---- */
 
+static int timeout_event(const Decision *d, Activity *a, EventType type) {
+        Event *e = activity_event(d, a, type, type == EVENT_STEP_TIMED_OUT ? activity_running_step(a) : -1);
+
+        if (!e)
+                return -ENOMEM;
+        if (type == EVENT_ATTEMPT_TIMED_OUT && !(e->error = error_new("TIMEOUT", d->now->wall, "%s", _("the activity's timeout passed")))) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        return apply(d, e);
+}
+
 /* Brings the running attempt on by one step. 1: look again; 0: it waits. */
 static int advance_attempt(const Decision *d, Activity *a) {
         const Attempt *t = activity_attempt(a);
@@ -400,9 +473,13 @@ static int advance_attempt(const Decision *d, Activity *a) {
         step = activity_running_step(a);
         if (step >= 0)
                 return stop_process(d, a, step);
-        step = next_step(a, t);
+        step = attempt_next_step(a, t);
         if (step < 0) {
                 r = finish_attempt(d, a);
+                return r < 0 ? r : 1;
+        }
+        if (step_comes_too_late(a, step, d->now, d->limits)) {
+                r = timeout_event(d, a, step_list_is_main(activity_step_list(a, step)) ? EVENT_ATTEMPT_TIMED_OUT : EVENT_HOOK_TIMED_OUT);
                 return r < 0 ? r : 1;
         }
         if (step_kind_is_process(a->def->steps[step].kind) && !may_start_process(d, a))
@@ -415,14 +492,20 @@ static int advance_attempt(const Decision *d, Activity *a) {
 }
 
 static int advance_waiting(const Decision *d, Activity *a) {
-        int r = activity_attempt(a)->stop != STOP_NOTHING ? request_stopped(d, a) : request_decide(d, a);
+        StopReason why = step_stop(a, activity_running_step(a));
+        int r = why != STOP_NOTHING ? request_stopped(d, a, why) : request_decide(d, a);
+
         return r < 0 ? r : a->state == ACTIVITY_RUNNING;
 }
 
+/* Where the need itself went well it is something further up its chain that failed. */
 static int skip_for_need(const Decision *d, Activity *a, unsigned need) {
-        const Activity *n = &a->run->activities[activity_phase(a)->def->first_activity + need];
+        const Phase *p = activity_phase(a);
+        const Activity *n = &a->run->activities[p->def->first_activity + need];
         _cleanup_free_ char *reason = NULL;
 
+        while (n->state == ACTIVITY_SUCCESS && graph_chain_failed(&p->graph, n->def->node, &need))
+                n = &a->run->activities[p->def->first_activity + need];
         if (asprintf(&reason, _("it needs %s, which was %s"), n->def->name, activity_state_to_string(n->state)) < 0)
                 return -ENOMEM;
         return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, reason);
@@ -460,7 +543,7 @@ static int advance_pending(const Decision *d, Activity *a) {
         if (p->state != PHASE_RUNNING)
                 return 0;
         if (a->run->stop != STOP_NOTHING)
-                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
         if (a->given_up)
                 return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
         if (!graph_is_ready(&p->graph, a->def->node))
@@ -474,7 +557,7 @@ static int advance_pending(const Decision *d, Activity *a) {
 
 static int advance_backoff(const Decision *d, Activity *a) {
         if (a->run->stop != STOP_NOTHING)
-                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, a->run->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled"));
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
         if (!activity_wait_is_over(a, d->now))
                 return 0;
         int r = start_attempt(d, a, CAUSE_RETRY);
@@ -518,18 +601,6 @@ int decide_activity(const Decision *d, Activity *a) {
 
 /* ---- deadlines ---- */
 
-static int timeout_event(const Decision *d, Activity *a, EventType type) {
-        Event *e = activity_event(d, a, type, type == EVENT_STEP_TIMED_OUT ? activity_running_step(a) : -1);
-
-        if (!e)
-                return -ENOMEM;
-        if (type == EVENT_ATTEMPT_TIMED_OUT && !(e->error = error_new("TIMEOUT", d->now->wall, "%s", _("the activity's timeout passed")))) {
-                event_free(e);
-                return -ENOMEM;
-        }
-        return apply(d, e);
-}
-
 int decide_deadline(const Decision *d, Deadline *x) {
         Activity *a = x->activity;
 
@@ -541,9 +612,13 @@ int decide_deadline(const Decision *d, Deadline *x) {
         case DEADLINE_BACKOFF:
                 activity_mark(a);
                 return 0;
-        case DEADLINE_REQUEST:
+        case DEADLINE_REQUEST: {
+                /* An answer that came before anybody looked at the clock counts, and so does a cancel. */
+                int r = advance_waiting(d, a);
+
                 activity_mark(a);
-                return request_expired(d, a);
+                return r < 0 || a->state != ACTIVITY_ON_HOLD ? MIN(r, 0) : request_expired(d, a);
+        }
         case DEADLINE_RUN:
                 break;
         }

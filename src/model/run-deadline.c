@@ -1,6 +1,7 @@
 /* Deadlines: which ones a state calls for, and when they are on the clocks of this boot. They are never stored: stamps and spans are (in the events), and this
  * file makes deadlines of them, after each decision and again after a fold. A span is counted on the clock it was begun on where that clock still
- * runs, so that a change of the wall clock doesn't stretch it; over a reboot the stored wall time says what is left. */
+ * runs, so that a change of the wall clock doesn't stretch it. Over a reboot the stored wall time says what is left, once, when the run is read back: from
+ * then on that rest is counted on the clocks of the new boot. */
 #include "run-private.h"
 
 #include "i18n.h"
@@ -26,34 +27,21 @@ static int deadline_set(Run *r, Deadline *d, usec_t when) {
         return prioq_put(q, d);
 }
 
-/* The moment `span` after `from`, on the clock of steps or of waits. */
-static usec_t moment(const Stamp *from, usec_t span, DeadlineClock clock, const Stamp *now) {
-        usec_t passed;
-
-        if (span == USEC_INFINITY)
-                return USEC_INFINITY;
-        if (clock == CLOCK_OF_STEPS && from->mono > 0)
-                return usec_add(from->mono, span);
-        if (clock == CLOCK_OF_WAITS && from->boot == now->boot)
-                return usec_add(from->boottime, span);
-        passed = stamp_elapsed(from, now);
-        return usec_add(clock == CLOCK_OF_STEPS ? now->mono : now->boottime, usec_sub(span, passed));
-}
-
-static usec_t step_moment(const Activity *a, const Attempt *t, int step, const Stamp *now) {
+static usec_t step_moment(const Activity *a, const Attempt *t, int step) {
         const StepDef *d = step >= 0 ? &a->def->steps[step] : NULL;
 
         if (!d || !step_kind_is_process(d->kind) || t->step_timed_out)
                 return USEC_INFINITY;
-        return moment(&t->step_started, MIN(d->timeout, d->handler_timeout), CLOCK_OF_STEPS, now);
+        return usec_add(t->step_started.mono, MIN(d->timeout, d->handler_timeout));
 }
 
-static usec_t attempt_moment(const Activity *a, const Attempt *t, const Stamp *now, const Limits *limits) {
-        if (t->hook_list != LIST_MAIN)
-                return t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY : moment(&t->hooks_started, limits->hook_timeout, CLOCK_OF_STEPS, now);
+/* Of the pre and main steps the activity's timeout; of a list of hooks HookTimeoutSec, which stands between its steps, when they wait for a slot. */
+static usec_t attempt_moment(const Activity *a, const Attempt *t, int step, const Limits *limits) {
+        if (step >= 0 && !step_list_is_main(activity_step_list(a, step)))
+                return t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY : usec_add(t->step_started.mono, usec_sub(limits->hook_timeout, t->hooks_used));
         if (t->stop != STOP_NOTHING || t->clock_since.wall == 0 || a->def->timeout == USEC_INFINITY || attempt_main_is_over(a, t))
                 return USEC_INFINITY;
-        return moment(&t->clock_since, usec_sub(a->def->timeout, t->used), CLOCK_OF_STEPS, now);
+        return usec_add(t->clock_since.mono, usec_sub(a->def->timeout, t->used));
 }
 
 int activity_arm(Activity *a, const Stamp *now, const Limits *limits) {
@@ -61,25 +49,33 @@ int activity_arm(Activity *a, const Stamp *now, const Limits *limits) {
         bool running = t && t->state == ATTEMPT_RUNNING;
         int step = activity_running_step(a), r;
 
-        r = deadline_set(a->run, &a->step_deadline, running ? step_moment(a, t, step, now) : USEC_INFINITY);
+        r = deadline_set(a->run, &a->step_deadline, running ? step_moment(a, t, step) : USEC_INFINITY);
         if (r < 0)
                 return r;
-        r = deadline_set(a->run, &a->attempt_deadline, running ? attempt_moment(a, t, now, limits) : USEC_INFINITY);
+        r = deadline_set(a->run, &a->attempt_deadline, running ? attempt_moment(a, t, step, limits) : USEC_INFINITY);
         if (r < 0)
                 return r;
         a->wait_deadline.kind = a->state == ACTIVITY_BACKOFF ? DEADLINE_BACKOFF : DEADLINE_REQUEST;
-        return deadline_set(a->run, &a->wait_deadline, a->wait_span > 0 && !a->ready ? moment(&a->wait_from, a->wait_span, CLOCK_OF_WAITS, now) : USEC_INFINITY);
+        return deadline_set(a->run, &a->wait_deadline, a->wait_span > 0 && !a->ready ? usec_add(a->wait_from.boottime, a->wait_span) : USEC_INFINITY);
 }
 
 bool activity_wait_is_over(const Activity *a, const Stamp *now) {
-        return moment(&a->wait_from, a->wait_span, CLOCK_OF_WAITS, now) <= now->boottime;
+        return usec_add(a->wait_from.boottime, a->wait_span) <= now->boottime;
+}
+
+bool step_comes_too_late(const Activity *a, int step, const Stamp *now, const Limits *limits) {
+        const Attempt *t = activity_attempt(a);
+        StepList l = activity_step_list(a, step);
+
+        if (step_list_is_main(l))
+                return attempt_moment(a, t, -1, limits) <= now->mono;
+        return t->hook_list == l && t->hooks_used >= limits->hook_timeout;
 }
 
 int run_arm(Run *r, const Stamp *now) {
         bool counts = r->timeout_since.wall > 0 && r->runbook->timeout != USEC_INFINITY && r->stop == STOP_NOTHING && !run_state_is_terminal(r->state);
 
-        return deadline_set(r, &r->deadline,
-                            counts ? moment(&r->timeout_since, usec_sub(r->runbook->timeout, r->timeout_used), CLOCK_OF_WAITS, now) : USEC_INFINITY);
+        return deadline_set(r, &r->deadline, counts ? usec_add(r->timeout_since.boottime, usec_sub(r->runbook->timeout, r->timeout_used)) : USEC_INFINITY);
 }
 
 usec_t run_next_deadline(const Run *r, DeadlineClock clock) {
@@ -87,12 +83,49 @@ usec_t run_next_deadline(const Run *r, DeadlineClock clock) {
         return d ? d->when : USEC_INFINITY;
 }
 
-int run_resume(Run *r, const Stamp *now, const Limits *limits) {
-        int k = run_arm(r, now);
+/* What began at a stamp that was read from the store goes on from now; `*used` grows by what has passed. */
+static void go_on_from(Stamp *since, usec_t *used, const Stamp *now) {
+        if (since->wall == 0)
+                return;
+        *used += stamp_elapsed(since, now);
+        *since = *now;
+}
 
-        for (unsigned i = 0; k >= 0 && i < r->runbook->n_activities; i++)
-                if (!activity_state_is_terminal(r->activities[i].state))
-                        k = activity_arm(&r->activities[i], now, limits);
+static void activity_go_on(Activity *a, const Stamp *now) {
+        Attempt *t = activity_attempt(a);
+
+        if (a->wait_span > 0 && a->wait_from.boot != now->boot) {
+                /* One microsecond ago, because a span of 0 is none. */
+                a->wait_span = usec_add(usec_sub(a->wait_span, stamp_elapsed(&a->wait_from, now)), 1);
+                a->wait_from = *now;
+                a->wait_from.boottime = usec_sub(now->boottime, 1);
+        }
+        if (!t || t->state != ATTEMPT_RUNNING)
+                return;
+        go_on_from(&t->clock_since, &t->used, now);
+        if (activity_running_step(a) < 0)
+                return;
+        /* A process that still runs is one of this boot: its own timeout counts from its start. */
+        if (t->step_started.boot == now->boot)
+                t->step_started.mono = usec_sub(now->mono, stamp_elapsed(&t->step_started, now));
+        else
+                go_on_from(&t->step_started, &t->hooks_used, now);
+}
+
+int run_resume(Run *r, const Stamp *now, const Limits *limits) {
+        int k;
+
+        if (r->timeout_since.boot != now->boot)
+                go_on_from(&r->timeout_since, &r->timeout_used, now);
+        k = run_arm(r, now);
+        for (unsigned i = 0; k >= 0 && i < r->runbook->n_activities; i++) {
+                Activity *a = &r->activities[i];
+
+                if (activity_state_is_terminal(a->state))
+                        continue;
+                activity_go_on(a, now);
+                k = activity_arm(a, now, limits);
+        }
         run_mark_all(r);
         return k;
 }

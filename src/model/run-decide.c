@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "i18n.h"
+#include "utf8.h"
 
 static int apply_phase(const Decision *d, Phase *p, EventType type, PhaseState state, const char *reason) {
         Event *e = outcome_event(d->outcome, d->run, type, d->now);
@@ -32,10 +33,13 @@ static int end_unstarted(const Decision *d, Phase *p, PhaseState state, Activity
         return apply_phase(d, p, EVENT_PHASE_FINISHED, state, reason);
 }
 
+/* Where the need itself went well it is something further up its chain that failed. */
 static int skip_for_need(const Decision *d, Phase *p, unsigned need) {
         const Phase *n = &d->run->phases[need];
         _cleanup_free_ char *reason = NULL;
 
+        while (n->state == PHASE_SUCCESS && graph_chain_failed(&d->run->graph, n->def->index, &need))
+                n = &d->run->phases[need];
         if (asprintf(&reason, _("it needs phase %s, which was %s"), n->def->name, phase_state_to_string(n->state)) < 0)
                 return -ENOMEM;
         return end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, reason);
@@ -126,9 +130,21 @@ static RunState final_state(const Run *r) {
         return all_skipped(r) ? RUN_SKIPPED : RUN_SUCCESS;
 }
 
-static int final_reason(const Run *r, RunState state, char **ret) {
-        const char *message = r->deciding ? json_string(json_get(activity_error(r->deciding), "message")) : NULL;
+static int failure_reason(const Run *r, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        const char *message = r->deciding ? strempty(json_string(json_get(activity_error(r->deciding), "message"))) : NULL;
 
+        if (r->stop == STOP_RUN_TIMEOUT)
+                text = strdup(_("the run's timeout passed"));
+        else if (!r->deciding)
+                text = strdup(_("a phase failed"));
+        else if (asprintf(&text, _("activity %s failed: %s"), r->deciding->def->name, message) < 0)
+                text = NULL;
+        *ret = text ? utf8_make_valid(text, strlen(text), EVENT_REASON_MAX) : NULL;
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int final_reason(const Run *r, RunState state, char **ret) {
         switch (state) {
         case RUN_DLQ:
                 *ret = strdup(strempty(r->reason));
@@ -140,10 +156,7 @@ static int final_reason(const Run *r, RunState state, char **ret) {
         case RUN_REJECTED:
         case RUN_EXHAUSTED:
         case RUN_FAILED:
-                if (r->deciding)
-                        return asprintf(ret, _("activity %s failed: %s"), r->deciding->def->name, strempty(message)) < 0 ? -ENOMEM : 0;
-                *ret = strdup(r->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("a phase failed"));
-                return *ret ? 0 : -ENOMEM;
+                return failure_reason(r, ret);
         case RUN_SCHEDULED:
         case RUN_QUEUED:
         case RUN_RUNNING:
@@ -205,15 +218,24 @@ static int begin_run(const Decision *d) {
         return e ? outcome_apply(d->outcome, r, e) : -ENOMEM;
 }
 
+/* A deadline that was armed before the last events may have lost its reason: its step has ended meanwhile. */
+static int expire(const Decision *d, unsigned clock, Deadline *x, usec_t now) {
+        int r = x->activity ? activity_arm(x->activity, d->now, d->limits) : run_arm(d->run, d->now);
+
+        if (r < 0 || x->when > now)
+                return r;
+        prioq_remove(&d->run->deadlines[clock], x);
+        x->when = USEC_INFINITY;
+        return decide_deadline(d, x);
+}
+
 static int expire_deadlines(const Decision *d) {
         const usec_t clocks[_DEADLINE_CLOCK_MAX] = { [CLOCK_OF_STEPS] = d->now->mono, [CLOCK_OF_WAITS] = d->now->boottime };
 
         for (unsigned c = 0; c < _DEADLINE_CLOCK_MAX; c++) {
                 Deadline *x;
                 while ((x = prioq_peek(&d->run->deadlines[c])) && x->when <= clocks[c]) {
-                        prioq_remove(&d->run->deadlines[c], x);
-                        x->when = USEC_INFINITY;
-                        int r = decide_deadline(d, x);
+                        int r = expire(d, c, x, clocks[c]);
                         if (r < 0)
                                 return r;
                 }

@@ -17,6 +17,7 @@ Event *outcome_event_by(Outcome *o, Run *r, EventType type, const Stamp *now, co
 int outcome_apply(Outcome *o, Run *r, Event *e);        /* applies, appends; takes the event, also on failure */
 Effect *outcome_effect(Outcome *o, EffectType type, Activity *a, int step);
 usec_t stamp_elapsed(const Stamp *from, const Stamp *to); /* on the boot clock where both are of one boot */
+usec_t stamp_elapsed_awake(const Stamp *from, const Stamp *to); /* without the time that the machine slept, where that is known: not from stored stamps */
 
 static inline StepList activity_step_list(const Activity *a, int step) {
         return a->def->steps[step].list;
@@ -27,12 +28,16 @@ static inline bool step_list_is_main(StepList l) {
 static inline bool step_kind_is_process(StepKind k) {
         return k == STEP_SHELL || k == STEP_EXEC;
 }
-/* All pre and main steps are over, or will not start any more. */
-bool attempt_main_is_over(const Activity *a, const Attempt *t);
+/* Was this list of hooks cut: by its time, by a second cancel, or because the engine gave up? */
+static inline bool hooks_are_cut(const Activity *a, const Attempt *t, StepList l) {
+        return a->given_up || a->run->stop >= STOP_CANCEL_HOOKS || t->hooks_timed_out & (1u << l);
+}
 
 /* run-deadline.c */
 int activity_arm(Activity *a, const Stamp *now, const Limits *limits);
 bool activity_wait_is_over(const Activity *a, const Stamp *now);        /* a backoff's */
+/* Has the activity's timeout, or that of its list of hooks, passed when this step would begin? */
+bool step_comes_too_late(const Activity *a, int step, const Stamp *now, const Limits *limits);
 int run_arm(Run *r, const Stamp *now);
 
 /* run-attempt.c */
@@ -45,6 +50,12 @@ typedef struct Decision {
         Outcome *outcome;
 } Decision;
 int decide_activity(const Decision *d, Activity *a);
+/* The step that comes next in the running attempt, or -1: the attempt is over. */
+int attempt_next_step(const Activity *a, const Attempt *t);
+/* All pre and main steps are over, or will not start any more. */
+bool attempt_main_is_over(const Activity *a, const Attempt *t);
+/* The error of a step that had to stop: its attempt, its list, or the step itself had to, for this. NULL: out of memory. */
+Json *stop_error(const Activity *a, int step, StopReason why, usec_t at);
 int decide_deadline(const Decision *d, Deadline *x);
 int finish_activity(const Decision *d, Activity *a, ActivityState state, Json *error, const char *reason); /* takes nothing */
 int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid);

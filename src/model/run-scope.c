@@ -2,8 +2,10 @@
  * what a step needs when it starts: its command, its environment, or its question, with all expressions carried out. */
 #include "run-private.h"
 
+#include "fd-util.h"
 #include "i18n.h"
 #include "strbuf.h"
+#include "utf8.h"
 
 /* Whose `env` an expression may see: all levels up to this one. A value of one level sees those outside it. */
 enum { ENV_NONE, ENV_RUNBOOK, ENV_ACTIVITY, ENV_STEP };
@@ -214,12 +216,17 @@ static int lookup_steps(const Scope *s, const char *key, Json **ret, bool *ret_l
         return give(TAKE_PTR(all), ret);
 }
 
-/* The step that decided the failure of the attempt: the first untolerated one. */
+/* The step that decided the failure of the attempt: the first untolerated one, or, where the attempt was stopped, the one that was. */
 static int failing_step(const Activity *a, const Attempt *t) {
-        for (unsigned i = 0; i < a->def->list_start[LIST_ON_SUCCESS]; i++)
+        int last = -1;
+
+        for (unsigned i = 0; i < a->def->list_start[LIST_ON_SUCCESS]; i++) {
                 if ((t->steps[i].state == STEP_FAILED && !a->def->steps[i].continue_on_error) || t->steps[i].state == STEP_CANCELLED)
                         return (int) i;
-        return -1;
+                if (t->steps[i].state == STEP_FAILED)
+                        last = (int) i;
+        }
+        return t->stop != STOP_NOTHING ? last : -1;
 }
 
 static int failure_object(const Scope *s, Json **ret) {
@@ -312,7 +319,7 @@ static bool scope_status(void *userdata, ExprStatus status) {
         case EXPR_STATUS_ALWAYS:
                 return true;
         case EXPR_STATUS_CANCELLED:
-                return t && !step_list_is_main(activity_step_list(s->activity, s->step)) && t->stop >= STOP_RUN_TIMEOUT;
+                return t && !step_list_is_main(activity_step_list(s->activity, s->step)) && s->run->stop >= STOP_RUN_TIMEOUT;
         }
         return false;
 }
@@ -450,14 +457,24 @@ int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_arg
 
 /* ---- requests ---- */
 
+/* What is too long to be read and sent keeps its head and says so. */
+static char *cut_text(const char *text) {
+        _cleanup_free_ char *head = utf8_make_valid(text, strlen(text), REQUEST_TEXT_MAX);
+        return head ? xasprintf(_("%s… (cut)"), head) : NULL;
+}
+
 static int set_text(const Scope *s, Json *j, const char *key, const Template *t, char **ret_error) {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *cut = NULL;
         int r;
 
         if (!t)
                 return 0;
         r = eval_text(s, t, &text, ret_error);
-        return r < 0 ? r : json_set_string(j, key, text);
+        if (r < 0)
+                return r;
+        if (strlen(text) > REQUEST_TEXT_MAX && !(cut = cut_text(text)))
+                return -ENOMEM;
+        return json_set_string(j, key, cut ? cut : text);
 }
 
 int resolve_request(Activity *a, int step, const Limits *limits, Json **ret, char **ret_error) {

@@ -48,6 +48,8 @@ int run_create(Run *r, const Stamp *now, const Actor *who, const RunOptions *opt
         if (!e)
                 return -ENOMEM;
         int k = created_data(r, options, &e->data);
+        if (k >= 0)
+                k = set_comment(e, options->comment);
         if (k < 0) {
                 event_free(e);
                 return k;
@@ -55,23 +57,11 @@ int run_create(Run *r, const Stamp *now, const Actor *who, const RunOptions *opt
         return outcome_apply(o, r, e);
 }
 
-/* What the step was told to stop for overrules how its processes ended. */
-static int stopped_end(Activity *a, int step, const Stamp *now, StepEnd *end, Json **ret_error) {
-        Attempt *t = activity_attempt(a);
-        bool hook = !step_list_is_main(activity_step_list(a, step));
-
-        if (end->state == STEP_SUCCESS || end->interrupted)
+/* What the step was told to stop for overrules how its processes ended: one that traps the signal and exits with 0 was stopped all the same. */
+static int stopped_end(const Activity *a, int step, const Stamp *now, StepEnd *end, Json **ret_error) {
+        if (a->stopping == STOP_NOTHING || end->interrupted)
                 return 0;
-        if (t->step_timed_out || (hook && t->hooks_timed_out & (1u << t->hook_list)))
-                *ret_error = error_new("TIMEOUT", now->wall, "%s", t->step_timed_out ? _("the step's timeout passed") : _("the time for this list of hooks (HookTimeoutSec) passed"));
-        else if (a->stopping == STOP_TIMEOUT)
-                *ret_error = error_new("TIMEOUT", now->wall, "%s", _("the activity's timeout passed"));
-        else if (a->stopping == STOP_RUN_TIMEOUT)
-                *ret_error = error_new("TIMEOUT", now->wall, "%s", _("the run's timeout passed"));
-        else if (a->stopping >= STOP_CANCEL)
-                *ret_error = error_new("CANCELLED", now->wall, "%s", _("the run was cancelled"));
-        else
-                return 0;
+        *ret_error = stop_error(a, step, a->stopping, now->wall);
         if (!*ret_error)
                 return -ENOMEM;
         end->error = *ret_error;

@@ -147,10 +147,6 @@ int activity_running_step(const Activity *a) {
         return s == STEP_RUNNING || s == STEP_WAITING_APPROVAL || s == STEP_WAITING_INPUT ? (int) t->cursor : -1;
 }
 
-bool attempt_main_is_over(const Activity *a, const Attempt *t) {
-        return t->cursor >= a->def->list_start[LIST_ON_SUCCESS];
-}
-
 PhaseState phase_shown_state(const Phase *p) {
         return p->state == PHASE_RUNNING && p->n_waiting > 0 && p->n_moving == 0 && p->n_ready == 0 ? PHASE_ON_HOLD : p->state;
 }
@@ -229,6 +225,12 @@ usec_t stamp_elapsed(const Stamp *from, const Stamp *to) {
         if (from->boot == to->boot && to->boottime >= from->boottime)
                 return to->boottime - from->boottime;
         return to->wall > from->wall ? to->wall - from->wall : 0;
+}
+
+usec_t stamp_elapsed_awake(const Stamp *from, const Stamp *to) {
+        if (from->boot == to->boot && from->mono > 0 && to->mono >= from->mono)
+                return to->mono - from->mono;
+        return stamp_elapsed(from, to);
 }
 
 Event *outcome_event_by(Outcome *o, Run *r, EventType type, const Stamp *now, const Actor *who) {

@@ -46,7 +46,8 @@ typedef struct Attempt {
         bool step_timed_out;                            /* the running step was told to stop for its timeout */
         uint8_t hooks_timed_out;                        /* bits 1 << StepList */
         StepList hook_list;                             /* the hook list that is running, LIST_MAIN: none */
-        Stamp step_started, hooks_started;              /* of the running step, of the running hook list */
+        Stamp step_started;                             /* of the running step */
+        usec_t hooks_used;                              /* of HookTimeoutSec by the steps of the running hook list that are over */
         usec_t used;                                    /* of the activity's timeout, up to the last hold */
         Stamp clock_since;                              /* since when that clock runs; wall 0: it stands (on hold) */
 } Attempt;

@@ -17,9 +17,12 @@ typedef struct Index {
 
 /* Sets of graph nodes that have ended before one node. */
 typedef struct Ancestors {
-        const void *owner;
+        const Graph *graph;
+        unsigned node;
         uint8_t *set;
 } Ancestors;
+
+#define NEEDS_SEARCHED_MAX 16u                          /* longer lists of needs are not searched for a short cut */
 
 typedef struct Checker {
         Parser *p;
@@ -139,36 +142,53 @@ static int check_failure(Where *w) {
         return ref_error(w, _("\"failure\" is known in onFailure and post only"));
 }
 
-/* Must node a have ended before node b of g starts? The usual cases without a walk; the others with one walk for each b. */
-static int has_ended_before(Ancestors *x, const Graph *g, const void *owner, unsigned a, unsigned b) {
-        const GraphNode *v = g->nodes + b;
+static bool needs_directly(const GraphNode *v, unsigned a) {
+        for (unsigned i = 0; v->explicit_needs && i < v->n_needs && i < NEEDS_SEARCHED_MAX; i++)
+                if (v->needs[i] == a)
+                        return true;
+        return false;
+}
+
+/* Puts what precedes node b into x: from what precedes one of its needs, where x has that (files mostly go from need to need). */
+static int ancestors_of(Ancestors *x, const Graph *g, unsigned b) {
+        unsigned known = x->graph == g && needs_directly(g->nodes + b, x->node) ? x->node : g->n_nodes;
         uint8_t *set;
 
-        if (!v->explicit_needs && a < b)
-                return 1;
-        if (v->explicit_needs && v->n_needs == 1 && v->needs[0] == a)
-                return 1;
-        if (x->owner != owner) {
-                x->owner = NULL;
+        if (x->graph != g) {
+                x->graph = NULL;
                 set = realloc(x->set, g->n_nodes);
                 if (!set)
                         return -ENOMEM;
                 x->set = set;
-                if (graph_ancestors(g, b, set) < 0)
-                        return -ENOMEM;
-                x->owner = owner;
         }
+        if (graph_ancestors(g, b, known, x->set) < 0) {
+                x->graph = NULL;
+                return -ENOMEM;
+        }
+        x->graph = g;
+        x->node = b;
+        return 0;
+}
+
+/* Must node a have ended before node b of g starts? */
+static int has_ended_before(Ancestors *x, const Graph *g, unsigned a, unsigned b) {
+        const GraphNode *v = g->nodes + b;
+
+        if ((!v->explicit_needs && a < b) || needs_directly(v, a))
+                return 1;
+        if ((x->graph != g || x->node != b) && ancestors_of(x, g, b) < 0)
+                return -ENOMEM;
         return x->set[a];
 }
 
 static int phase_has_ended(Checker *c, const PhaseDef *ph) {
-        return c->phase ? has_ended_before(&c->phases, &c->rb->graph, c->phase, ph->index, c->phase->index) : 0;
+        return c->phase ? has_ended_before(&c->phases, &c->rb->graph, ph->index, c->phase->index) : 0;
 }
 
 static int activity_has_ended(Checker *c, const ActivityDef *a) {
         if (!c->phase || a->phase != c->phase->index)
                 return phase_has_ended(c, c->rb->phases + a->phase);
-        return c->activity ? has_ended_before(&c->activities, &c->phase->graph, c->activity, a->node, c->activity->node) : 0;
+        return c->activity ? has_ended_before(&c->activities, &c->phase->graph, a->node, c->activity->node) : 0;
 }
 
 static int unknown_phase(Where *w) {

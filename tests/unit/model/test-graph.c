@@ -98,7 +98,7 @@ static void test_random_precedes(void **state) {
                 assert_ok(graph_finish(&g, NULL, NULL));
                 closure(&m, reach);
                 for (unsigned b = 0; b < m.n; b++) {
-                        assert_ok(graph_ancestors(&g, b, set));
+                        assert_ok(graph_ancestors(&g, b, m.n, set));
                         for (unsigned a = 0; a < m.n; a++) {
                                 assert_int_equal(graph_precedes(&g, a, b), reach[b][a]);
                                 assert_int_equal(set[a], reach[b][a]);
@@ -106,6 +106,30 @@ static void test_random_precedes(void **state) {
                 }
                 assert_false(graph_precedes(&g, m.n, 0));
                 assert_false(graph_precedes(&g, 0, m.n));
+                graph_done(&g);
+        }
+}
+
+/* From what precedes one of its needs to what precedes a node. */
+static void test_random_ancestors_from_known(void **state) {
+        uint64_t seed = 5;
+
+        for (unsigned i = 0; i < 2000; i++) {
+                uint8_t all[MODEL_MAX], set[MODEL_MAX];
+                Graph g;
+                Model m;
+
+                make_random(&seed, true, &g, &m);
+                assert_ok(graph_finish(&g, NULL, NULL));
+                for (unsigned b = 0; b < m.n; b++)
+                        for (unsigned need = 0; need < m.n; need++) {
+                                if (!m.needs[b][need])
+                                        continue;
+                                assert_ok(graph_ancestors(&g, b, m.n, all));
+                                assert_ok(graph_ancestors(&g, need, m.n, set));
+                                assert_ok(graph_ancestors(&g, b, need, set));
+                                assert_memory_equal(set, all, m.n);
+                        }
                 graph_done(&g);
         }
 }
@@ -296,6 +320,7 @@ static void test_self_and_empty(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_cycles),
         cmocka_unit_test(test_random_precedes),
+        cmocka_unit_test(test_random_ancestors_from_known),
         cmocka_unit_test(test_random_progress),
         cmocka_unit_test(test_end_twice_and_reopen_nothing),
         cmocka_unit_test(test_cascade),

@@ -1,0 +1,5 @@
+#include "run-fixture.h"
+
+int main(void) {
+        return 0;
+}
