@@ -7,9 +7,6 @@
  * While that is told, facts wait and are fed to the other of two turns, so that nothing is told that is not in this one. */
 #include "engine-private.h"
 
-#include "i18n.h"
-#include "log.h"
-
 /* ---- before ---- */
 
 /* A slot for this run; false: nothing more can be given out. */

@@ -271,7 +271,7 @@ static int start(Engine *e, EngineRun *er, const Stamp *now) {
 
 static int create(Engine *e, Runbook *rb, const StartRequest *q, Json *inputs, const Actor *who, uint32_t *ret_run, Ticket *ret) {
         Stamp now = engine_now(e);
-        const RunOptions options = { .inputs = inputs, .labels = (Json *) q->labels, .trigger = "manual", .dedup_key = q->dedup_key };
+        const RunOptions options = { .inputs = inputs, .labels = (Json *) q->labels, .trigger = "manual", .dedup_key = q->dedup_key, .comment = q->comment };
         EngineRun *er;
         int r = new_run(e, rb, &er);
 

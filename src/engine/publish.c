@@ -2,6 +2,7 @@
  * that is not on disk. */
 #include "engine-private.h"
 
+#include "i18n.h"
 #include "log.h"
 
 #define TELL(e, member, ...)                                            \
@@ -50,7 +51,7 @@ static void tell_activities(Engine *e, const Turn *t) {
                         if (!changes_activity(t->outcome.events[i], run))
                                 continue;
                         if (!GREEDY_REALLOC(changed, allocated, n + 1)) {
-                                log_warning("Out of memory: changes of activities were not signalled");
+                                log_warning(_("Out of memory: changes of activities were not signalled"));
                                 return;
                         }
                         changed[n++] = &run->activities[t->outcome.events[i]->activity];

@@ -20,6 +20,7 @@ typedef struct Folding {
         bool track;                                     /* Activity.job holds the identity of the running step's process */
         int error;                                      /* -EBADMSG: the rest of the events is only counted */
         char hash[65];
+        char *runbook;                                  /* its name */
         char *end_reason;                               /* of the last run-finished that was only counted */
         usec_t end_at;
 } Folding;
@@ -35,7 +36,8 @@ static int on_row(void *userdata, const RunRow *row) {
 
         row_copy(row, &f->to->row);
         (void) snprintf(f->hash, sizeof f->hash, "%s", row->definition);
-        return 0;
+        f->runbook = strdup(row->runbook);
+        return f->runbook ? 0 : -ENOMEM;
 }
 
 static void track(Folding *f, const Event *e) {
@@ -117,12 +119,33 @@ static int take_identities(Run *run, Json *identities) {
         return r;
 }
 
+/* What the entry that made the run would have told, had it been readable. */
+static int take_row(void *userdata, const RunRow *row) {
+        Run *run = userdata;
+
+        if (run->created_at > 0)
+                return 0;
+        run->created_at = row->created_at;
+        run->started_at = row->started_at;
+        run->started_by = row->started_by;
+        run->replay_of = row->replay_of;
+        run->root_run = row->root_run;
+        run->attempt = row->attempt;
+        free(run->trigger);
+        run->trigger = strdup(strempty(row->trigger));
+        return run->trigger ? 0 : -ENOMEM;
+}
+
 /* An ended run whose history is damaged is shown as far as it goes, with the end that the store says. */
 static int end_partly(Folding *f) {
         Run *run = f->to->run;
+        int r;
 
         if (!run || !run_state_is_terminal(f->to->row.state))
                 return -EBADMSG;
+        r = store_get_run(f->engine->store, run->id, take_row, run);
+        if (r < 0)
+                return r;
         run->state = f->to->row.state;
         run->finished_at = f->to->row.finished_at;
         run->last_seq = f->to->last_seq;
@@ -131,6 +154,23 @@ static int end_partly(Folding *f) {
                 run->reason = TAKE_PTR(f->end_reason);
         }
         return 0;
+}
+
+/* A run whose definition can't be read has no phases to show, but still its name, times, end and reason. */
+static int stand_in(Folding *f, uint32_t id) {
+        _cleanup_(runbook_unrefp) Runbook *rb = calloc(1, sizeof *rb);
+
+        if (!rb)
+                return -ENOMEM;
+        rb->n_ref = 1;
+        rb->timeout = USEC_INFINITY;
+        rb->name = TAKE_PTR(f->runbook);
+        (void) snprintf(rb->hash, sizeof rb->hash, "%s", f->hash);
+        rb->text = strdup("");
+        if (!rb->text)
+                return -ENOMEM;
+        f->error = -EBADMSG;
+        return run_new(id, rb, &f->to->run);
 }
 
 static int fold_events(Folding *f, uint32_t id) {
@@ -153,14 +193,19 @@ int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret)
                 r = definition_load(e, f.hash, &ret->definition, &ret->reason);
         if (r >= 0)
                 r = run_new(id, ret->definition->runbook, &ret->run);
-        if (r < 0)
+        else if (r == -EBADMSG && partly)
+                r = stand_in(&f, id);
+        if (r < 0) {
+                free(f.runbook);
                 return r;
+        }
         r = fold_events(&f, id);
         if (identities && (k = take_identities(ret->run, identities)) < 0 && r >= 0)
                 r = k;
         if (r == -EBADMSG && partly)
                 r = end_partly(&f);
         free(f.end_reason);
+        free(f.runbook);
         return r;
 }
 

@@ -98,7 +98,7 @@ int turn_decide(Engine *e, EngineRun *er, const Stamp *now, unsigned slots) {
 static int refused(Job *j) {
         Engine *e = j->engine;
 
-        log_error("Run %u: the end of step %d of activity %u is not possible in the state of the run, ignored", j->run->id, j->step,
+        log_error(_("Run %u: the end of step %d of activity %u is not possible in the state of the run, ignored"), j->run->id, j->step,
                   j->activity);
         job_free(j);
         return turn_arm(e);

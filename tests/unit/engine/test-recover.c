@@ -223,7 +223,7 @@ static void test_damaged(void **state) {
         assert_parked(w, 1, "no-such-type");
 }
 
-/* A run without events, or whose definition isn't there or can't be read. */
+/* A run without events, or whose definition isn't there or can't be read: it is shown all the same, with the reason. */
 static void test_damaged_definition(void **state) {
         World *w = *state;
         Run *r;
@@ -251,7 +251,11 @@ static void test_damaged_definition(void **state) {
         for (uint32_t run = 1; run <= 2; run++) {
                 assert_int_equal(world_stored_state(w, run), RUN_DLQ);
                 assert_int_equal(world_events(w, run, "run-finished"), 1);
-                assert_true(engine_get_run(w->engine, run, &r) < 0);
+                assert_int_equal(engine_get_run(w->engine, run, &r), VERDICT_OK);
+                assert_string_equal(r->runbook->name, run == 1 ? "lost" : "odd");
+                assert_int_equal(r->state, RUN_DLQ);
+                assert_int_equal(r->created_at, 1);
+                assert_non_null(strstr(r->reason, "definition"));
         }
         assert_int_equal(world_start(w, "chain"), 3);
         world_trace_clear(w);
