@@ -71,10 +71,10 @@ static void apply(IniReader *r, const IniItem *item, const char *value) {
                 r->error = k;
         else if (k == -ERANGE)
                 (void) diag_warning(r->diagnostics, r->n_lines, 1, _("%s=%.*s is out of range; expected %s; the setting stays as it was"),
-                                   item->key, SHOWN_MAX, value, item->hint);
+                                   item->key, SHOWN_MAX, value, _(item->hint));
         else if (k < 0)
                 (void) diag_warning(r->diagnostics, r->n_lines, 1, _("%s=%.*s is no right value; expected %s; the setting stays as it was"),
-                                   item->key, SHOWN_MAX, value, item->hint);
+                                   item->key, SHOWN_MAX, value, _(item->hint));
 }
 
 static void take_section(IniReader *r) {
