@@ -126,8 +126,9 @@ static int activity_shot_update(ActivityShot *s, const Activity *a, unsigned *re
 static bool phases_update(RunShot *s, const Run *run) {
         bool differs = false;
         for (unsigned i = 0; i < s->n_phases; i++) {
-                differs = differs || s->phases[i] != run->phases[i].state;
-                s->phases[i] = (uint8_t) run->phases[i].state;
+                PhaseState state = phase_shown_state(&run->phases[i]);
+                differs = differs || s->phases[i] != state;
+                s->phases[i] = (uint8_t) state;
         }
         return differs;
 }

@@ -65,7 +65,7 @@ static int append_phases(sd_bus_message *m, const void *object) {
         for (unsigned i = 0; r >= 0 && i < run->runbook->n_phases; i++) {
                 const Phase *p = &run->phases[i];
                 if ((r = sd_bus_message_open_container(m, 'r', "sss")) >= 0 &&
-                    (r = sd_bus_message_append(m, "ss", p->def->name, phase_state_to_string(p->state))) >= 0 &&
+                    (r = sd_bus_message_append(m, "ss", p->def->name, phase_state_to_string(phase_shown_state(p)))) >= 0 &&
                     (r = bus_append_text(m, p->reason)) >= 0)
                         r = sd_bus_message_close_container(m);
         }

@@ -106,6 +106,31 @@ class SignalTests(harness.TestCase):
         titles = [c['Title'] for c, _ in self.signals.changes(second) if 'Title' in c]
         self.assertEqual(titles, ['Two', 'Three', ''])
 
+    def test_phase_on_hold(self):
+        """A phase where people are waited for and nothing moves is on-hold, and that is told."""
+        self.daemon.write_runbook('slow-hold', """
+phases:
+  - name: main
+    activities:
+      - name: ask
+        approval: {}
+      - name: work
+        needs: []
+        run: until [ -e '%s/slow-hold' ]; do sleep 0.01; done
+""" % self.daemon.scratch)
+        run = self.daemon.start_run('slow-hold')
+        run.wait_activity('work', 'running')
+        self.assertEqual(run.get('Phases')[0][1], 'running')
+        with open(self.daemon.scratch + '/slow-hold', 'w', encoding='utf-8'):
+            pass
+        run.wait_state('on-hold')
+        self.signals.settle()
+        changed, invalidated = self.signals.changes(run.path)[-1]
+        self.assertEqual((changed['State'], list(invalidated)), ('on-hold', ['Phases']))
+        self.assertEqual(run.get('Phases')[0][1], 'on-hold')
+        run.approve('ask')
+        self.ended(run)
+
     def test_one_per_object_and_commit(self):
         run = self.daemon.start_run('ask')
         run.wait_state('on-hold')
