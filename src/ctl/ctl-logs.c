@@ -12,7 +12,9 @@
 
 static void say_gone(uint64_t bytes) {
         err("%s", tone_on(TONE_DIM));
-        err(_("(%" PRIu64 " bytes at the head of this log are no longer kept)"), bytes);
+        err(P_("(%llu byte at the head of this log is no longer kept)", "(%llu bytes at the head of this log are no longer kept)",
+               (unsigned long) bytes),
+            (unsigned long long) bytes);
         err("%s\n", tone_off(TONE_DIM));
 }
 

@@ -281,9 +281,12 @@ int verb_watch(Ctl *c, const char *const *args, size_t n) {
         _cleanup_(monitor_freep) Monitor *m = NULL;
         _cleanup_(watch_done) Watch w = {.ctl = c, .target = n > 0 ? &t : NULL};
 
-        if ((n > 0 && target_parse(c, args[0], 1, 1, &t) < 0) || monitor_new(c, n > 0 ? t.run_path : BUS_PATH, &m) < 0)
+        /* Patience is for a daemon that goes away, not for one that was never there: so there is one plain call first. */
+        int r = n > 0 ? target_parse(c, args[0], 1, 1, &t) : lists_get_runs(c, lists_states_in_progress, 1, &w.seen);
+        if (r < 0 || monitor_new(c, n > 0 ? t.run_path : BUS_PATH, &m) < 0)
                 return ctl_failed(c);
-        int r = attend(c, m, &watch_ops, &w);
+        w.seen = json_unref(w.seen);
+        r = attend(c, m, &watch_ops, &w);
         painter_done(&w.painter);
         if (r == ATTEND_INTERRUPTED) {
                 if (w.target)

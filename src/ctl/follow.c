@@ -100,7 +100,8 @@ static int on_gone(void *userdata, const FeedPlace *place, uint64_t bytes) {
 
         hide_prompt(f);
         out("%s", tone_on(TONE_DIM));
-        out(_("  (%" PRIu64 " bytes of this log are no longer kept)"), bytes);
+        out(P_("  (%llu byte of this log is no longer kept)", "  (%llu bytes of this log are no longer kept)", (unsigned long) bytes),
+            (unsigned long long) bytes);
         out("%s\n", tone_off(TONE_DIM));
         return 0;
 }

@@ -166,19 +166,22 @@ Monitor *monitor_free(Monitor *m) {
         return NULL;
 }
 
-/* After the first event, whatever else is ready is taken too: many signals, one look. But no more of it than this, or somebody who sends
- * without end would keep us from looking. */
-#define DISPATCHES_MAX 256u
+/* After a reason to look, whatever else is ready is taken too: many signals, one look. But no more of it than this, or somebody who sends without
+ * end would keep us from looking; what isn't believed doesn't keep us past the time either. */
+#define COALESCED_MAX 256u
 
 int monitor_wait(Monitor *m, usec_t usec) {
         usec_t until = usec_add(now_usec(CLOCK_MONOTONIC), usec);
+        unsigned n = 0;
 
-        for (unsigned i = 0; i < DISPATCHES_MAX && !(m->wake & (WAKE_BUS_GONE | WAKE_INPUT)); i++) {
-                int r = sd_event_run(m->event, m->wake ? 0 : usec_sub(until, now_usec(CLOCK_MONOTONIC)));
+        while (!(m->wake & (WAKE_BUS_GONE | WAKE_INPUT)) && n < COALESCED_MAX) {
+                usec_t left = usec_sub(until, now_usec(CLOCK_MONOTONIC));
+                int r = sd_event_run(m->event, m->wake ? 0 : left);
                 if (r < 0)
                         return ctl_error(m->ctl, _("Waiting for events failed: %s"), strerror(-r));
-                if (r == 0)
+                if (r == 0 || (!m->wake && left == 0))
                         break;
+                n += m->wake != 0;
         }
         int wake = m->wake ? (int) m->wake : WAKE_TICK;
         m->wake = 0;

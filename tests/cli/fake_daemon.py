@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 
 import dbus
 import dbus.bus
@@ -25,6 +26,11 @@ HISTORY_PAGE = 7                                # small, so that clients have to
 LIST_PAGE = 50
 LOG_PAGE = 1000
 HOSTILE = 'evil\x1b]0;title\x07\x1b[2J\x1b[31m\u202etxt\u009b1m\rover\x7f'
+
+
+def encode(name):
+    """As sd_bus_path_encode does it."""
+    return ''.join(c if c.isascii() and c.isalnum() and not (i == 0 and c.isdigit()) else '_%02x' % ord(c) for i, c in enumerate(name))
 
 
 class Refusal(Exception):
@@ -224,6 +230,26 @@ class Script:
         r.event('step-started', 1, activity='dist', attempt=1, step='step-1')
         r.log('dist', 1, 'step-1', b'hello from dist\n')
 
+    def silent(self):
+        """A step that runs and has no log."""
+        self.run.event('attempt-started', 1, activity='dist', attempt=1, cause='initial')
+        self.run.event('step-started', 1, activity='dist', attempt=1, step='step-1')
+
+    def fail_many(self, count):
+        self.run.object['activities'] += [activity('part-%d' % i, 'build', 'failed', [attempt(1, 'failed', 1, 2, [step(1, 'failed', 1, 2, error=error('no'))], error=error('no'))])
+                                          for i in range(count)]
+        for i in range(count):
+            self.run.log('part-%d' % i, 1, 'step-1', b'why %d\n' % i)
+
+    def long_line(self, size):
+        end = self.run.log('dist', 1, 'step-1', b'x' * size)
+        self.run.event('attempt-started', 1, activity='dist', attempt=1, cause='initial')
+        self.run.event('step-started', 1, activity='dist', attempt=1, step='step-1')
+        self.run.event('step-finished', 3, activity='dist', attempt=1, step='step-1', state='success', exitCode=0, logEnd=end)
+
+    def long_input(self, size):
+        self.run.object['inputs'] = {'long': 'y' * size}
+
     def more(self):
         self.run.log('dist', 1, 'step-1', b'one more line\n')
 
@@ -306,7 +332,7 @@ class World:
         args = message.get_args_list()
         if interface == NAME + '.Test':
             return self.test(member, *args)
-        self.calls.append({'member': member, 'path': path, 'args': plain(args), 'interactive': bool(getattr(message, 'get_allow_interactive_authorization', lambda: False)())})
+        self.calls.append({'member': member, 'path': path, 'args': plain(args), 'time': time.monotonic()})
         if member in self.refuse:
             raise Refusal(*self.refuse.pop(member))
         if interface == PROPERTIES:
@@ -382,7 +408,7 @@ class World:
         rows = []
         for r in self.runs.values():
             for name, q in r.requests.items():
-                rows.append((r.number, '%s/activity/%s' % (r.path, name), name, q['kind'], q['title'], q['message'], q['approvers'], q['deadline']))
+                rows.append((r.number, '%s/activity/%s' % (r.path, encode(name)), name, q['kind'], q['title'], q['message'], q['approvers'], q['deadline']))
         return 'a(uossssast)', [dbus.Array(rows, signature='(uossssast)')]
 
     def manager_Reload(self, options):
@@ -394,7 +420,7 @@ class World:
         return 's', [json.dumps(run.object)]
 
     def run_ListActivities(self, run):
-        rows = [(a['name'], a['phase'], a['state'], len(a['attempts']), '%s/activity/%s' % (run.path, a['name'])) for a in run.object['activities']]
+        rows = [(a['name'], a['phase'], a['state'], len(a['attempts']), '%s/activity/%s' % (run.path, encode(a['name']))) for a in run.object['activities']]
         return 'a(sssuo)', [dbus.Array(rows, signature='(sssuo)')]
 
     def run_GetHistory(self, run, first, most):
@@ -481,6 +507,9 @@ class World:
             return 's', [json.dumps(calls)]
         elif member == 'Last':
             return 'u', [dbus.UInt32(self.last)]
+        elif member == 'Flood':
+            for _ in range(int(args[1])):
+                self.signal(self.run(int(args[0])).path, PROPERTIES, 'PropertiesChanged', 'sa{sv}as', RUN, dbus.Dictionary({}, signature='sv'), dbus.Array(['Phases'], signature='s'))
         elif member == 'AddRuns':
             for i in range(int(args[0])):
                 number = max(self.runs) + 1

@@ -4,6 +4,8 @@ How it is seen: `start --wait` asks for the state when a signal that it believes
 after the signal was handled."""
 
 import os
+import signal
+import time
 
 import dbus
 import dbus.lowlevel
@@ -40,6 +42,27 @@ def forge(address, victim, run_path, owner):
         send(PATH, NAME + '.Manager', 'RequestResolved', 'osu', run_path + '/activity/qa', 'approved', dbus.UInt32(0))
     connection.close()
     return 'sent'
+
+
+def flood(address, victim, process, count):
+    """While the process is stopped, this many signals for it and behind them a ping; then it goes on. When its answer came."""
+    connection = dbus.bus.BusConnection(address)
+    connection.set_exit_on_disconnect(False)
+    process.send_signal(signal.SIGSTOP)
+    for _ in range(count):
+        m = dbus.lowlevel.SignalMessage(PATH, NAME + '.Manager', 'RunRemoved')
+        m.set_destination(victim)
+        m.append(dbus.UInt32(5), PATH + '/run/5', signature='uo')
+        connection.send_message(m)
+    ping = dbus.lowlevel.MethodCallMessage(victim, '/', 'org.freedesktop.DBus.Peer', 'Ping')
+    connection.send_message(ping)
+    connection.flush()
+    connection.get_object('org.freedesktop.DBus', '/org/freedesktop/DBus', introspect=False).GetId(dbus_interface='org.freedesktop.DBus')       # the bus has them all
+    process.send_signal(signal.SIGCONT)
+    connection.call_blocking(victim, '/', 'org.freedesktop.DBus.Peer', 'Ping', '', ())
+    answered = time.monotonic()
+    connection.close()
+    return answered
 
 
 class Forged(TestCase):
@@ -104,6 +127,35 @@ class Forged(TestCase):
             out, err = p.communicate()
             self.assertNotIn('success', out)
             self.assertNotIn('away', err)
+
+    def test_a_flood_does_not_keep_it_from_looking(self):
+        """It looks as often as it should while it handles all that has arrived, and not more often."""
+        p = self.fake.popen('logs', '-f', '2')
+        self.addCleanup(p.kill)
+        wait_until(lambda: self.fake.calls('GetHistory'), 'the first look')
+        victim = self.victim(p)
+        self.fake.calls()
+        begun = time.monotonic()
+        answered = flood(self.fake.bus.address, victim, p, 20000)
+        looks = [c['time'] for c in self.fake.calls('GetHistory')]
+        self.assertGreater(len([t for t in looks if t < answered]), 3)
+        self.assertLess(len(looks), (time.monotonic() - begun) / 0.2 + 3)
+
+    def test_a_busy_daemon_does_not_keep_it_from_looking(self):
+        """COALESCED_MAX: many changes are one look, but not all of them."""
+        p = self.fake.popen('logs', '-f', '2')
+        self.addCleanup(p.kill)
+        wait_until(lambda: self.fake.calls('GetHistory'), 'the first look')
+        victim = self.victim(p)
+        p.send_signal(signal.SIGSTOP)
+        self.fake.test('Flood', 'uu', dbus.UInt32(2), dbus.UInt32(20000))
+        self.fake.calls()
+        p.send_signal(signal.SIGCONT)
+        self.fake.connection.call_blocking(victim, '/', 'org.freedesktop.DBus.Peer', 'Ping', '', (), timeout=60.0)
+        answered = time.monotonic()
+        looks = [c['time'] for c in self.fake.calls('GetHistory') if c['time'] < answered]
+        self.assertGreater(len(looks), 20000 / 256 / 2)
+        self.assertLess(len(looks), 20000 / 256 * 2)
 
     def test_a_new_owner_is_believed(self):
         """The driver's own word counts: the daemon goes, another comes, and its signals are heard."""
