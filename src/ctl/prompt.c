@@ -119,6 +119,7 @@ static void show_field(const Json *field) {
 void prompt_show(const Prompt *p) {
         switch (p->stage) {
         case STAGE_CHOICE:
+                /* TRANSLATORS: a, r and s are typed, so keep these letters. */
                 out("  %s%s%s ", tone_on(TONE_BOLD), _("[a]pprove, [r]eject, [s]kip?"), tone_off(TONE_BOLD));
                 break;
         case STAGE_FIELD:

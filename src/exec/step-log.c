@@ -276,8 +276,8 @@ static size_t skip_partial(const char *s, size_t n, bool whole_lines) {
 
 int log_read_tail(int fd, uint64_t start, uint64_t end, size_t max, bool whole_lines, char **ret) {
         _cleanup_free_ char *raw = NULL, *text = NULL;
-        uint64_t size, from = start;
-        size_t n, skip = 0, length;
+        uint64_t size = 0, from = start;
+        size_t n = 0, skip = 0, length;
         char before;
         int r;
 
