@@ -337,6 +337,17 @@ static int find_activity(const EngineRun *er, const char *name, Activity **ret, 
                       er->id, name, er->id);
 }
 
+/* Who comes second learns that somebody has answered, also when that was the end of the run. */
+static int late_answer(Engine *e, uint32_t id, const char *activity) {
+        const Activity *a;
+        Run *run;
+
+        if (engine_get_run(e, id, &run) != VERDICT_OK)
+                return VERDICT_WRONG_STATE;
+        a = run_activity(run, activity);
+        return a && activity_was_answered(a) ? VERDICT_ALREADY_ANSWERED : VERDICT_WRONG_STATE;
+}
+
 int engine_answer(Engine *e, uint32_t run, const char *activity, const Actor *who, bool approve, const Json *fields, const char *comment,
                   Ticket *ret, char **ret_message) {
         Stamp now = engine_now(e);
@@ -348,6 +359,8 @@ int engine_answer(Engine *e, uint32_t run, const char *activity, const Actor *wh
                 r = check_comment(comment, ret_message);
         if (r == VERDICT_OK)
                 r = find_run(e, run, &er, ret_message);
+        if (r == VERDICT_WRONG_STATE)
+                r = late_answer(e, run, activity);
         if (r == VERDICT_OK)
                 r = find_activity(er, activity, &a, ret_message);
         if (r == VERDICT_OK)

@@ -222,7 +222,7 @@ static int apply_attempt_started(Run *r, Event *e) {
 
         if (!a || e->attempt != a->n_attempts + 1 || !activity_state_may_become(a->state, ACTIVITY_RUNNING) || !is_between_attempts(a))
                 return -EBADMSG;
-        if (activity_phase(a)->state != PHASE_RUNNING || (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
+        if (activity_phase(a)->state != PHASE_RUNNING || !graph_is_ready(&activity_phase(a)->graph, a->def->node) || (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(a->attempts, a->n_attempts_allocated, a->n_attempts + 1))
                 return -ENOMEM;

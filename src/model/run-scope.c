@@ -457,10 +457,11 @@ int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_arg
 
 /* ---- requests ---- */
 
-/* What is too long to be read and sent keeps its head and says so. */
+/* What is too long to be read and sent keeps its head and says so, within the same limit. */
 static char *cut_text(const char *text) {
-        _cleanup_free_ char *head = utf8_make_valid(text, strlen(text), REQUEST_TEXT_MAX);
-        return head ? xasprintf(_("%s… (cut)"), head) : NULL;
+        const char *mark = _("… (cut)");
+        _cleanup_free_ char *head = utf8_make_valid(text, strlen(text), REQUEST_TEXT_MAX - strlen(mark));
+        return head ? xasprintf("%s%s", head, mark) : NULL;
 }
 
 static int set_text(const Scope *s, Json *j, const char *key, const Template *t, char **ret_error) {

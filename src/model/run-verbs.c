@@ -131,12 +131,12 @@ int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, 
 
 /* ---- answers ---- */
 
-/* Was a request of the newest attempt answered (or did it end) before? */
-static bool was_answered(const Activity *a) {
+bool activity_was_answered(const Activity *a) {
         const Attempt *t = activity_attempt(a);
 
         for (unsigned i = 0; t && i < a->def->n_steps; i++)
-                if (a->def->steps[i].kind == STEP_APPROVAL && step_state_is_terminal(t->steps[i].state) && t->steps[i].state != STEP_SKIPPED)
+                if (a->def->steps[i].kind == STEP_APPROVAL && step_state_is_terminal(t->steps[i].state) && t->steps[i].state != STEP_SKIPPED &&
+                    t->steps[i].state != STEP_CANCELLED)
                         return true;
         return false;
 }
@@ -149,7 +149,7 @@ static int check_answer(const Run *r, const Activity *a, const Actor *who, char 
                 if (asprintf(ret_error, _("Activity %s of run %u does not wait for an approval (it is %s); see: runbookctl status %u"), a->def->name, r->id,
                              activity_state_to_string(a->state), r->id) < 0)
                         return -ENOMEM;
-                return was_answered(a) ? -EALREADY : -ESTALE;
+                return activity_was_answered(a) ? -EALREADY : -ESTALE;
         }
         d = &a->def->steps[activity_running_step(a)];
         if (!d->request.allow_starter && who->uid == r->started_by)

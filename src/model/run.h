@@ -237,6 +237,7 @@ int run_give_up(Run *r, Activity *a, const Stamp *now, const char *reason, Outco
 /* Verbs of people. -ESTALE: WrongState (a sentence in *ret_error); -EALREADY: AlreadyAnswered; -EPERM: NotApprover (allowStarter: false); -EINVAL: InvalidInput. */
 int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error);
 int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *fields, const char *comment, Outcome *o, char **ret_error);
+bool activity_was_answered(const Activity *a) _pure_;   /* was a request of the newest attempt answered, or did its time run out? */
 
 /* After a fold from the store: arms the deadlines on the clocks of this boot and marks all that may move, for run_decide. For a run whose steps still run (a commit failed). */
 int run_resume(Run *r, const Stamp *now, const Limits *limits);

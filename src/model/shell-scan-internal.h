@@ -29,6 +29,9 @@ typedef struct Frame {
         size_t body_end, resume;  /* of a here-document */
         size_t first_heredoc;     /* of the current command, in the list of those that wait */
         size_t first_here_string; /* spot of the current command; SIZE_MAX: none */
+        size_t first_spot;        /* of the current command, in the list of all */
+        size_t piped_spot;        /* of what is printed into the current command; SIZE_MAX: nothing */
+        bool piped; /* the current command reads what the one before it prints; the heredocs and the here-string are the pipeline's */
         Command command;
         Word word;
 } Frame;

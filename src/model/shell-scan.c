@@ -30,7 +30,13 @@ Frame *scan_push(Scanner *s, FrameType type, size_t length) {
         }
         bool quoted = !has_words(f->type) && (f->type != FRAME_BRACE || f->in_quotes);
         f = s->frames + s->n_frames++;
-        *f = (Frame){.type = type, .start = s->at, .in_quotes = quoted, .first_heredoc = s->n_heredocs, .first_here_string = SIZE_MAX};
+        *f = (Frame){.type = type,
+                     .start = s->at,
+                     .in_quotes = quoted,
+                     .first_heredoc = s->n_heredocs,
+                     .first_here_string = SIZE_MAX,
+                     .first_spot = s->spots->n_items,
+                     .piped_spot = SIZE_MAX};
         s->at += length;
         return f;
 }
@@ -185,21 +191,35 @@ static void refuse_spots(Scanner *s, size_t first, size_t from_offset, const cha
 
 /* --- words and commands --- */
 
+/* What a shell reads as its commands, in this pipeline. */
+static void refuse_shell_input(Scanner *s, const Frame *f) {
+        for (size_t i = f->first_heredoc; i < s->n_heredocs; i++)
+                s->heredocs[i].feeds_shell = true;
+        if (f->first_here_string != SIZE_MAX)
+                refuse_spots(s, f->first_here_string, 0,
+                             _("This here-string is executed by a shell, and so would be the value. Pass the value as an argument or in "
+                               "the "
+                               "environment."),
+                             SIZE_MAX);
+        if (f->piped_spot != SIZE_MAX)
+                refuse_spots(s, f->piped_spot, 0,
+                             _("What is printed here is executed by a shell, and so would be the value. Pass the value as an argument or "
+                               "in "
+                               "the environment."),
+                             SIZE_MAX);
+}
+
 static void end_command(Scanner *s) {
         Frame *f = top(s);
         if (f->command.redirect != REDIRECT_NONE)
                 scan_doubt(s, NULL);
-        if (f->command.shell_stdin) {
-                for (size_t i = f->first_heredoc; i < s->n_heredocs; i++)
-                        s->heredocs[i].feeds_shell = true;
-                if (f->first_here_string != SIZE_MAX)
-                        refuse_spots(s, f->first_here_string, 0,
-                                     _("This here-string is executed by a shell, and so would be the value. Pass the value as an argument "
-                                       "or in the environment."),
-                                     SIZE_MAX);
-        }
+        if (f->command.shell_stdin)
+                refuse_shell_input(s, f);
         f->first_heredoc = s->n_heredocs;
         f->first_here_string = SIZE_MAX;
+        f->first_spot = s->spots->n_items;
+        f->piped_spot = SIZE_MAX;
+        f->piped = false;
         f->command = (Command){.phase = PHASE_START};
 }
 
@@ -288,7 +308,10 @@ static void newline(Scanner *s) {
         else if (p != PHASE_CASE_IN && p != PHASE_FOR_IN && p != PHASE_FUNCTION_NAME) {
                 if (p == PHASE_CASE_WORD || p == PHASE_FOR_NAME)
                         scan_doubt(s, NULL);
-                end_command(s);
+                if (!f->piped || p != PHASE_START)
+                        end_command(s);
+                else if (s->n_heredocs > 0) /* the body comes before it is known who reads it */
+                        scan_doubt(s, NULL);
         }
         if (s->n_heredocs > 0)
                 heredoc_start_all(s);
@@ -333,6 +356,17 @@ static void ampersand_redirection(Scanner *s) {
         set_redirect(s, REDIRECT_FILE, peek(s, 2) == '>' ? 3 : 2);
 }
 
+/* At the '|' of a pipeline: the next command reads what this one, or those before it, were given. */
+static void end_piped_command(Scanner *s) {
+        Frame *f = top(s), before = *f;
+        bool prints = f->command.prints && s->spots->n_items > f->first_spot;
+        end_simple_command(s);
+        f->first_heredoc = MIN(before.first_heredoc, s->n_heredocs);
+        f->first_here_string = before.first_here_string;
+        f->piped_spot = prints ? MIN(before.first_spot, before.piped_spot) : before.piped_spot;
+        f->piped = true;
+}
+
 /* ; & | in commands. */
 static void separator(Scanner *s) {
         Frame *f = top(s);
@@ -353,8 +387,11 @@ static void separator(Scanner *s) {
                         start_patterns(s);
                 return;
         }
-        end_simple_command(s);
-        s->at += next == c ? 2 : 1;
+        if (c == '|' && next != c)
+                end_piped_command(s);
+        else
+                end_simple_command(s);
+        s->at += next == c || (c == '|' && next == '&') ? 2 : 1;
 }
 
 /* NAME() { … }: at the '('. */
@@ -573,7 +610,7 @@ int shell_scan(const char *text, size_t n, ShellKind shell, ShellSpots *ret) {
         if (!s)
                 return -ENOMEM;
         *s = (Scanner){.text = text, .n = n, .shell = shell, .attributes = shell_attributes(text, n), .spots = ret, .n_frames = 1};
-        s->frames[0] = (Frame){.type = FRAME_COMMANDS, .first_here_string = SIZE_MAX};
+        s->frames[0] = (Frame){.type = FRAME_COMMANDS, .first_here_string = SIZE_MAX, .piped_spot = SIZE_MAX};
         while (s->at < n && !s->doubt && s->error == 0) {
                 size_t before = s->at;
                 step(s);

@@ -476,6 +476,7 @@ static void command_name(Command *c, const Word *w) {
                         c->rule = rules[i].rule;
         if (c->rule == RULE_SOURCE)
                 c->shell_stdin = true;
+        c->prints = c->rule == RULE_PRINTF || word_may_be(w, "echo");
         shell_word(c, w);
         if (c->shell == SHELL_CALL_NONE && w->base_dynamic)
                 c->shell = SHELL_CALL_WEAK;

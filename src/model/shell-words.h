@@ -83,6 +83,7 @@ typedef struct Command {
         CommandRule rule;
         ShellCall shell;
         bool shell_stdin; /* it reads commands from its standard input */
+        bool prints;      /* echo, printf: its words are its output */
         bool shell_s;     /* and it has -s */
         bool shell_skip;  /* the next word is the argument of its option */
         bool risky_value; /* declare -i, -n: a value is computed */

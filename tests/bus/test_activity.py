@@ -80,14 +80,14 @@ class Activities(harness.TestCase):
         self.assertEqual(run.wait_ended(), 'success')
         self.assertEqual(run.log('after'), 'fine by me\n')
         self.assertEqual(run.activity_get('sign-off', 'State'), 'success')
-        with self.error('WrongState'):
+        with self.error('AlreadyAnswered'):           # though the run has ended
             run.approve('sign-off')
 
     def test_reject(self):
         run = self.asking()
         run.activity('sign-off', 'Reject', 'a{sv}', {'Comment': 'no'})
         self.assertEqual(run.wait_ended(), 'rejected')
-        with self.error('WrongState'):
+        with self.error('AlreadyAnswered'):           # though the run has ended
             run.activity('sign-off', 'Reject', 'a{sv}', {})
 
     def test_nothing_asked(self):

@@ -1,4 +1,5 @@
 """Callers that want too much: floods, long lists, large replies. The daemon answers each call, keeps little, and serves the others."""
+import json
 import os
 import signal
 
@@ -133,6 +134,25 @@ class Sizes(harness.TestCase):
         numbers = [int(r[0]) for r in rows + more if r[1] == 'hello']
         self.assertEqual(numbers, sorted(numbers, reverse=True))
         self.assertEqual(len(set(numbers)), 60)
+
+    def test_long_message(self):
+        """A message has at most 64 KiB, its mark included."""
+        self.daemon.write_runbook('long-message', """
+inputs: {text: {type: string}}
+phases:
+  - name: main
+    activities:
+      - {name: ask, approval: {message: '${{ inputs.text }}'}}
+""")
+        for size, kept in ((64 * 1024, True), (64 * 1024 + 1, False)):
+            run = self.daemon.start_run('long-message', {'text': 'm' * size})
+            run.wait_state('on-hold')
+            message = json.loads(run.activity('ask', 'GetRequest'))['message']
+            self.assertEqual(message == 'm' * size, kept)
+            self.assertLessEqual(len(message.encode()), 64 * 1024)
+            self.assertEqual(message.endswith('… (cut)'), not kept)
+            run.approve('ask')
+            run.wait_ended()
 
     def test_text_that_is_not_utf8(self):
         """What a step writes can't break a reply."""

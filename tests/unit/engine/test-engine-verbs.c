@@ -262,6 +262,12 @@ static void test_reject(void **state) {
         assert_int_equal(answer(w, 1, "qa", &world_actor, false, &message), VERDICT_OK);
         assert_true(world_traced(w, "resolved 1/qa rejected 1000"));
         assert_true(world_traced(w, "finished 1 rejected"));
+        _cleanup_free_ char *second = NULL, *cancelled = NULL;      /* who comes second learns that, though the run has ended */
+        assert_int_equal(answer(w, 1, "qa", &world_actor, true, &second), VERDICT_ALREADY_ANSWERED);
+        assert_non_null(second);
+        world_start(w, "sign");
+        assert_int_equal(cancel(w, 2, NULL, &cancelled), VERDICT_OK);
+        assert_int_equal(answer(w, 2, "qa", &world_actor, true, &cancelled), VERDICT_WRONG_STATE);
 }
 
 static void test_answer_refused(void **state) {

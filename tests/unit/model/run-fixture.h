@@ -54,13 +54,16 @@ static _unused_ void fixture_turn(Fixture *f) {
         fixture_keep(f);
 }
 
-static _unused_ void fixture_init_inputs(Fixture *f, const char *yaml, Json *inputs) {
+static _unused_ void fixture_init_inputs(Fixture *f, const char *yaml, Json *given) {
+        _cleanup_json_ Json *inputs = NULL;
+
         *f = (Fixture) {
                 .now = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 },
                 .limits = { .max_resumes = 3, .hook_timeout = 5 * USEC_PER_MINUTE },
                 .slots = 64,
         };
         f->runbook = parse_runbook(yaml);
+        assert_ok(inputs_check(f->runbook->inputs, f->runbook->n_inputs, given, &inputs, NULL, NULL));
         assert_ok(run_new(7, f->runbook, &f->run));
         assert_ok(run_create(f->run, &f->now, &alice, &(RunOptions) { .inputs = inputs }, &f->outcome));
         fixture_keep(f);

@@ -251,6 +251,8 @@ static const struct Form {
                 {"printf '%s' ${{ inputs.v }} | cat", "", "", ON_ALL},
                 {"printf '%s' ${{ inputs.v }} 2>&1 >&1 || :", "", "", ON_ALL},
                 {"2>/dev/null printf '%s' ${{ inputs.v }}", "", "", ON_ALL},
+                {"printf '%s' ${{ inputs.v }} |\n  cat", "", "", ON_ALL},
+                {"echo ${{ inputs.v }} >/dev/null; echo 'echo ok' | sh; printf '%s' ${{ inputs.v }}", "ok\n", "", ON_ALL},
                 {"printf '%s' ${{ inputs.v }} &\nwait", "", "", ON_ALL},
                 {"printf '%s' ${{ inputs.v }} # it's ${{ inputs.v }}\n", "", "", ON_ALL},
                 {"# ${{ inputs.v }} `\nprintf '%s' ${{ inputs.v }}", "", "", ON_ALL},
@@ -372,7 +374,7 @@ static void random_script(StrBuf *b) {
                         "\n",
                         ";",
                         "&&",
-                        "|",
+                        "||",
                         "&",
                         "&>",
                         ">",
@@ -443,7 +445,7 @@ static void random_script(StrBuf *b) {
                         "-eq 1",
                         "=~ ",
                         "@(",
-                        "a|b",
+                        "b)",
                         "\\\n",
         };
         for (unsigned i = 1 + random_below(10); i > 0; i--)
