@@ -32,6 +32,7 @@
 #define LOOKS_MAX 16u                                   /* for orphans, while they end under our eyes; then: ask again later */
 #define WAIT_BATCH 256u                                 /* processes waited for at once by the clean-up */
 #define WAIT_ROUND_MSEC 500                             /* then it looks again */
+#define CLEAN_LOOKS 3u                                  /* that found nothing, one after the other, before the clean-up believes it */
 #define WAIT_SHORT_MSEC 10                              /* where there is nothing to wait for by descriptor */
 
 struct ProcessTree {
@@ -474,6 +475,7 @@ int process_tree_clean_up(const char *mark_prefix, const char *store_id, const C
         const usec_t until = usec_add(now_usec(CLOCK_MONOTONIC), timeout);
         _cleanup_free_ struct pollfd *pidfds = calloc(WAIT_BATCH, sizeof(*pidfds));
         _cleanup_free_ char *boot_id = NULL;
+        unsigned n_clean = 0;
         int r;
 
         if (!pidfds)
@@ -487,8 +489,12 @@ int process_tree_clean_up(const char *mark_prefix, const char *store_id, const C
                 r = kill_left_over(mark_prefix, identities, boot_id, pidfds, &n_pidfds);
                 if (r < 0)
                         return r;
-                if (r == 0 && n_groups == 0)
+                n_clean = r == 0 && n_groups == 0 ? n_clean + 1 : 0;
+                /* One that forks and ends between the listing of the pids and the look at it is not seen, and nor is its child. */
+                if (n_clean >= (json_length(identities) > 0 ? CLEAN_LOOKS : 1))
                         return 0;
+                if (n_clean > 0)
+                        continue;
                 wait_for(pidfds, n_pidfds);
                 if (n_pidfds == 0)
                         (void) poll(NULL, 0, WAIT_SHORT_MSEC);

@@ -211,6 +211,17 @@ static int (*const checks[_INPUT_TYPE_MAX])(const InputSpec *, Json *, Json **, 
         [INPUT_CHOICE] = check_choice, [INPUT_LIST] = check_list, [INPUT_OBJECT] = check_object,
 };
 
+/* The bus has no null: it would be left out, and what stands behind it in a list would move up. */
+static bool has_null(const Json *j) {
+        for (size_t i = 0; json_type(j) == JSON_ARRAY && i < json_length(j); i++)
+                if (!json_at(j, i) || has_null(json_at(j, i)))
+                        return true;
+        JSON_OBJECT_FOREACH(j, key, value)
+                if (!value || has_null(value))
+                        return true;
+        return false;
+}
+
 int input_check(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
         _cleanup_json_ Json *kept = NULL;
         int k;
@@ -218,6 +229,8 @@ int input_check(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
         k = checks[s->type](s, value, &kept, ret_error);
         if (k < 0)
                 return k;
+        if (has_null(value))
+                return wrong(s, strdup(_("must not hold null; leave the member out")), ret_error);
         *ret = TAKE_PTR(kept);
         return 0;
 }

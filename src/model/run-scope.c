@@ -459,9 +459,9 @@ int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_arg
 
 /* What is too long to be read and sent keeps its head and says so, within the same limit. */
 static char *cut_text(const char *text) {
-        const char *mark = _("… (cut)");
-        _cleanup_free_ char *head = utf8_make_valid(text, strlen(text), REQUEST_TEXT_MAX - strlen(mark));
-        return head ? xasprintf("%s%s", head, mark) : NULL;
+        size_t mark = strlen(_("%s… (cut)")) - strlen("%s");
+        _cleanup_free_ char *head = utf8_make_valid(text, strlen(text), REQUEST_TEXT_MAX - mark);
+        return head ? xasprintf(_("%s… (cut)"), head) : NULL;
 }
 
 static int set_text(const Scope *s, Json *j, const char *key, const Template *t, char **ret_error) {

@@ -243,6 +243,18 @@ static int check_required(Parser *p, const Node *written, const RequestSpec *q) 
         return node_error(&p->r, written, _("\"required\" is %u, but only %zu may approve"), q->required, q->n_approvers);
 }
 
+/* An approval's own outputs would hide a field of the same name. */
+static int check_fields(Parser *p, const Node *fields) {
+        static const char *const own[] = { "approved", "action", "comment", "by" };
+        int result = 0;
+
+        for (size_t i = 0; i < fields->n_children; i++)
+                for (size_t k = 0; k < ELEMENTSOF(own); k++)
+                        if (streq(fields->children[i]->key, own[k]))
+                                result = diag_error(p->r.d, fields->children[i]->key_line, fields->children[i]->key_column, _("a field can't be called \"%s\": every approval has that output; choose another name"), own[k]);
+        return result;
+}
+
 static int request_fill(Parser *p, const Node *node, const RequestDraft *d, RequestSpec *q) {
         int result = 0;
         const int parts[] = {
@@ -258,6 +270,8 @@ static int request_fill(Parser *p, const Node *node, const RequestDraft *d, Requ
                         return -ENOMEM;
                 result = MIN(result, parts[i]);
         }
+        if (d->fields && check_fields(p, d->fields) < 0)
+                result = -EINVAL;
         if (result >= 0)
                 result = check_required(p, node_get(node, "required"), q);
         return result;

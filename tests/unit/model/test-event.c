@@ -75,6 +75,7 @@ static Event *full_event(EventType type) {
 static void fill(Event *e) {
         switch (e->type) {
         case EVENT_RUN_CREATED:
+                e->reason = strdup("why it was started");
                 e->data = parse("{\"inputs\": {\"x\": [1, null, \"ü\"]}, \"trigger\": \"manual\", \"labels\": {\"a\": \"b\"}}");
                 break;
         case EVENT_RUN_STATE:

@@ -228,8 +228,10 @@ static void test_other_types(void **state) {
         expect("{type: choice, options: [a, b]}", "null", "input \"x\" must be one of a, b, not null");
         expect("{type: list}", "[1,\"a\"]", "[1,\"a\"]");
         expect("{type: list, minimum: 1}", "[]", "input \"x\" must have a length of at least 1, not 0");
+        expect("{type: list}", "[1,null]", "input \"x\" must not hold null; leave the member out");
+        expect("{type: object}", "{\"a\":[{\"b\":null}]}", "input \"x\" must not hold null; leave the member out");
         expect("{type: list}", "{}", "input \"x\" must be a list, not {}");
-        expect("{type: object}", "{\"a\":null}", "{\"a\":null}");
+        expect("{type: object}", "{\"a\":{}}", "{\"a\":{}}");
         expect("{type: object}", "[]", "input \"x\" must be an object, not []");
 }
 

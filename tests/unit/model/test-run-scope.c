@@ -184,11 +184,14 @@ static void test_value_too_long(void **state) {
 }
 
 static void test_nul(void **state) {
-        _cleanup_json_ Json *inputs = json_new_object();
+        _cleanup_json_ Json *outputs = json_new_object();
         Fixture f;
 
-        assert_ok(json_set(inputs, "x", json_new_string_n("a\0b", 3)));
-        fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x }}'}, {name: b, needs: [], approval: {message: '${{ inputs.x }}'}}]}]", inputs);
+        assert_ok(json_set(outputs, "x", json_new_string_n("a\0b", 3)));
+        fixture_init(&f, "phases: [{name: p, activities: [{name: first, run: 'true'}, {name: a, needs: [first], run: 'echo ${{ activities.first.outputs.x }}'},"
+                         "{name: b, needs: [first], approval: {message: '${{ activities.first.outputs.x }}'}}]}]");
+        fixture_turn(&f);
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "first"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs }, &f.outcome));
         fixture_turn(&f);
         assert_string_equal(error_code(activity_error(fixture_activity(&f, "a"))), "EXPRESSION");
         assert_string_equal(error_code(activity_error(fixture_activity(&f, "b"))), "EXPRESSION");
