@@ -139,10 +139,13 @@ static bool next_line(IniReader *r) {
                         continue;
                 }
                 free(r->line);
-                r->line = strndup(start, (size_t) (stop - start));
-                if (!r->line)
+                r->line = malloc((size_t) (stop - start) + 1);  /* strndup may look one further: the text has no end */
+                if (!r->line) {
                         r->error = -ENOMEM;
-                return r->line;
+                        return false;
+                }
+                *(char *) mempcpy(r->line, start, (size_t) (stop - start)) = 0;
+                return true;
         }
         return false;
 }

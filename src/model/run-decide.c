@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "fd-util.h"
 #include "i18n.h"
 #include "utf8.h"
 
@@ -130,16 +131,25 @@ static RunState final_state(const Run *r) {
         return all_skipped(r) ? RUN_SKIPPED : RUN_SUCCESS;
 }
 
+static const Phase *first_failed_phase(const Run *r) {
+        for (unsigned i = 0; i < r->runbook->n_phases; i++)
+                if (r->phases[i].state == PHASE_FAILED)
+                        return &r->phases[i];
+        return NULL;
+}
+
 static int failure_reason(const Run *r, char **ret) {
         _cleanup_free_ char *text = NULL;
-        const char *message = r->deciding ? strempty(json_string(json_get(activity_error(r->deciding), "message"))) : NULL;
+        const Phase *p = first_failed_phase(r);
 
         if (r->stop == STOP_RUN_TIMEOUT)
                 text = strdup(_("the run's timeout passed"));
-        else if (!r->deciding)
-                text = strdup(_("a phase failed"));
-        else if (asprintf(&text, _("activity %s failed: %s"), r->deciding->def->name, message) < 0)
-                text = NULL;
+        else if (r->deciding)
+                text = xasprintf(_("activity %s failed: %s"), r->deciding->def->name, strempty(json_string(json_get(activity_error(r->deciding), "message"))));
+        else if (p)
+                text = p->reason ? xasprintf(_("phase %s failed: %s"), p->def->name, p->reason) : xasprintf(_("phase %s failed"), p->def->name);
+        else
+                text = strdup(_("it had failures, which its partialSuccess: fail does not let pass"));
         *ret = text ? utf8_make_valid(text, strlen(text), EVENT_REASON_MAX) : NULL;
         return *ret ? 0 : -ENOMEM;
 }

@@ -98,7 +98,8 @@ static int end_oldest(Course *c) {
 static int go(Shape shape, unsigned n, uint64_t *ret_worst) {
         static const Actor nobody = { .uid = 1 };
         _cleanup_(runbook_unrefp) Runbook *rb = make_runbook(shape, n);
-        Course c = { .now = { .wall = 1, .boottime = 1, .mono = 1, .boot = 1 }, .limits = { .max_resumes = 3, .hook_timeout = 1 }, .slots = SLOTS };
+        Course c = { .now = { .wall = 1, .boottime = 1, .mono = 1, .boot = 1 }, .limits = { .max_resumes = 3, .hook_timeout = 1 },
+                        .slots = SLOTS };
         int r = rb ? run_new(1, rb, &c.run) : -EINVAL;
 
         if (r >= 0)
@@ -128,7 +129,8 @@ int main(void) {
                 }
                 /* Zero would mean that the counters are not in between. */
                 bool fine = few > 0 && many <= few;
-                printf("%s %s: at most %llu looks at a transition with 10, %llu with %u\n", fine ? "ok" : "not ok", shape_names[s], (unsigned long long) few, (unsigned long long) many, n);
+                printf("%s %s: at most %llu looks at a transition with 10, %llu with %u\n", fine ? "ok" : "not ok", shape_names[s],
+                                (unsigned long long) few, (unsigned long long) many, n);
                 ok = ok && fine;
         }
         return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -73,9 +73,12 @@ static const struct {
         const char *name;
         Json *(*value)(const World *w);
 } run_values[] = {
-        { "run", run_state_value }, { "statusText", status_text }, { "hadErrors", had_errors }, { "pendingRequests", pending_requests }, { "reason", reason },
-        { "order", order },         { "stopped", stopped },        { "running", running },      { "again", again },                     { "requests", requests },
-        { "resolved", resolved },   { "finished", finished },      { "started", started },      { "elapsed", elapsed },                 { "next", next },
+        { "run", run_state_value }, { "statusText", status_text }, { "hadErrors", had_errors }, { "pendingRequests", pending_requests },
+                        { "reason", reason },
+        { "order", order },         { "stopped", stopped },        { "running", running },      { "again", again },
+                        { "requests", requests },
+        { "resolved", resolved },   { "finished", finished },      { "started", started },      { "elapsed", elapsed },
+                        { "next", next },
         { "events", events },       { "counts", counts },
 };
 
@@ -86,10 +89,13 @@ static Json *activity_outputs(const World *w, const Activity *a) { return json_r
 static Json *activity_reason(const World *w, const Activity *a) { return string_or_null(a->reason); }
 static Json *error(const World *w, const Activity *a) { return string_or_null(json_string(json_get(activity_error(a), "code"))); }
 static Json *message(const World *w, const Activity *a) { return string_or_null(json_string(json_get(activity_error(a), "message"))); }
-static Json *waiting_for(const World *w, const Activity *a) { return string_or_null(a->request ? waiting_for_to_string(a->request->kind) : NULL); }
+static Json *waiting_for(const World *w, const Activity *a) { return string_or_null(a->request ? waiting_for_to_string(a->request->kind)
+                : NULL); }
 /* From the creation of the run, on the wall clock. */
-static Json *next_retry(const World *w, const Activity *a) { return a->next_retry_at ? seconds(a->next_retry_at - w->run->created_at) : NULL; }
-static Json *deadline(const World *w, const Activity *a) { return a->request && a->request->deadline ? seconds(a->request->deadline - w->run->created_at) : NULL; }
+static Json *next_retry(const World *w, const Activity *a) { return a->next_retry_at ? seconds(a->next_retry_at - w->run->created_at)
+                : NULL; }
+static Json *deadline(const World *w, const Activity *a) { return a->request && a->request->deadline
+                ? seconds(a->request->deadline - w->run->created_at) : NULL; }
 
 static Json *attempts(const World *w, const Activity *a) {
         Json *j = json_new_array();
@@ -159,7 +165,8 @@ static Json *waits(const World *w, const Activity *a) {
                 const Stored *e = &w->stored[i];
                 _cleanup_json_ Json *data = NULL;
 
-                if (streq(e->type, "activity-backoff") && streq(e->subject, a->def->name) && json_parse(e->data, strlen(e->data), &data) >= 0)
+                if (streq(e->type, "activity-backoff") && streq(e->subject, a->def->name) && json_parse(e->data, strlen(e->data),
+                                &data) >= 0)
                         (void) json_append(j, json_new_double((double) json_int(json_get(data, "span")) / 1e6));
         }
         return j;
@@ -178,9 +185,12 @@ static const struct {
         const char *name;
         Json *(*value)(const World *w, const Activity *a);
 } activity_values[] = {
-        { "activities", activity_state }, { "outputs", activity_outputs }, { "reasons", activity_reason }, { "errors", error },         { "messages", message },
-        { "waitingFor", waiting_for },    { "nextRetry", next_retry },     { "deadlines", deadline },      { "attempts", attempts },    { "causes", causes },
-        { "attemptErrors", attempt_errors }, { "steps", steps },           { "allSteps", all_steps },      { "stepErrors", step_errors }, { "waits", waits },
+        { "activities", activity_state }, { "outputs", activity_outputs }, { "reasons", activity_reason }, { "errors", error },
+                        { "messages", message },
+        { "waitingFor", waiting_for },    { "nextRetry", next_retry },     { "deadlines", deadline },      { "attempts", attempts },
+                        { "causes", causes },
+        { "attemptErrors", attempt_errors }, { "steps", steps },           { "allSteps", all_steps },      { "stepErrors", step_errors },
+                        { "waits", waits },
         { "history", history },
 };
 
@@ -204,7 +214,8 @@ static void expect_phases(Scenario *s, const Json *map, bool reasons) {
                 if (!p)
                         scenario_fail(s, "no phase %s", name);
                 else
-                        expect_equal(s, name, value, reasons ? string_or_null(p->reason) : json_new_string(phase_state_to_string(phase_shown_state(p))));
+                        expect_equal(s, name, value, reasons ? string_or_null(p->reason)
+                                        : json_new_string(phase_state_to_string(phase_shown_state(p))));
         }
 }
 
@@ -228,9 +239,11 @@ static void expect_env(Scenario *s, const Json *map) {
                         const char *v = strempty(json_string(json_at(list, i)));
                         bool there = strchr(v, '=') && list_has(found, json_at(list, i));
                         for (size_t k = 0; !strchr(v, '=') && k < json_length(found); k++)
-                                there = there || (startswith(json_string(json_at(found, k)), v) && json_string(json_at(found, k))[strlen(v)] == '=');
+                                there = there || (startswith(json_string(json_at(found, k)), v) && json_string(json_at(found,
+                                                k))[strlen(v)] == '=');
                         if (!found || there == !strchr(v, '='))
-                                scenario_fail(s, "environment of %s: %s%s in %s", key, v, strchr(v, '=') ? " is not" : " is", strempty(all));
+                                scenario_fail(s, "environment of %s: %s%s in %s", key, v, strchr(v, '=') ? " is not" : " is",
+                                                strempty(all));
                 }
         }
 }
@@ -264,7 +277,8 @@ static const struct {
         const char *name;
         void (*check)(Scenario *s, const Json *map);
 } other_values[] = {
-        { "phases", phase_states }, { "phaseReasons", phase_reasons }, { "env", expect_env }, { "argv", expect_argv }, { "directory", expect_directory }, { "request", expect_request },
+        { "phases", phase_states }, { "phaseReasons", phase_reasons }, { "env", expect_env }, { "argv", expect_argv }, { "directory",
+                        expect_directory }, { "request", expect_request },
 };
 
 static void expect_one(Scenario *s, const char *key, const Json *value) {

@@ -76,11 +76,13 @@ static int check_moves(Invariants *v, const Event *e, const States *x, const Sta
         if (x->phase != y->phase && !phase_state_may_become(x->phase, y->phase))
                 return broken(v, "%s moved a phase from %s to %s", type, phase_state_to_string(x->phase), phase_state_to_string(y->phase));
         if (x->activity != y->activity && !activity_state_may_become(x->activity, y->activity))
-                return broken(v, "%s moved an activity from %s to %s", type, activity_state_to_string(x->activity), activity_state_to_string(y->activity));
+                return broken(v, "%s moved an activity from %s to %s", type, activity_state_to_string(x->activity),
+                                activity_state_to_string(y->activity));
         if (x->n_attempts != y->n_attempts)
                 return 0;
         if (x->attempt != y->attempt && !attempt_state_may_become(x->attempt, y->attempt))
-                return broken(v, "%s moved an attempt from %s to %s", type, attempt_state_to_string(x->attempt), attempt_state_to_string(y->attempt));
+                return broken(v, "%s moved an attempt from %s to %s", type, attempt_state_to_string(x->attempt),
+                                attempt_state_to_string(y->attempt));
         if (!step_move_is_legal(x->step, y->step))
                 return broken(v, "%s moved a step from %s to %s", type, step_state_to_string(x->step), step_state_to_string(y->step));
         return 0;
@@ -116,7 +118,8 @@ static bool activity_needs_failed(const Run *r, const PhaseDef *p, unsigned node
 static bool activity_chain_failed(const Run *r, const PhaseDef *p, unsigned node) {
         const Activity *a = &r->activities[p->first_activity + node];
 
-        return (a->state == ACTIVITY_FAILED && a->def->failure_policy != FAILURE_CONTINUE) || (a->state == ACTIVITY_FAILED && a->given_up) || a->state == ACTIVITY_CANCELLED ||
+        return (a->state == ACTIVITY_FAILED && a->def->failure_policy != FAILURE_CONTINUE) || (a->state == ACTIVITY_FAILED && a->given_up) ||
+                        a->state == ACTIVITY_CANCELLED ||
                activity_needs_failed(r, p, node);
 }
 
@@ -206,9 +209,11 @@ static int check_attempt_finished(Invariants *v, const Run *r, const Event *e) {
         if (list_ran(a, t, LIST_ON_SUCCESS) && list_ran(a, t, LIST_ON_FAILURE))
                 return broken(v, "onSuccess and onFailure of %s both ran", a->def->name);
         if (e->attempt_state != ATTEMPT_SUCCESS && !a->given_up && list_ran(a, t, LIST_ON_SUCCESS))
-                return broken(v, "onSuccess of %s ran in an attempt that ended %s", a->def->name, attempt_state_to_string(e->attempt_state));
+                return broken(v, "onSuccess of %s ran in an attempt that ended %s", a->def->name,
+                                attempt_state_to_string(e->attempt_state));
         if (e->attempt_state != ATTEMPT_FAILED && e->attempt_state != ATTEMPT_CANCELLED && list_ran(a, t, LIST_ON_FAILURE))
-                return broken(v, "onFailure of %s ran in an attempt that ended %s", a->def->name, attempt_state_to_string(e->attempt_state));
+                return broken(v, "onFailure of %s ran in an attempt that ended %s", a->def->name,
+                                attempt_state_to_string(e->attempt_state));
         return 0;
 }
 
@@ -233,11 +238,13 @@ static int check_activity_finished(Invariants *v, const Run *r, const Event *e) 
 
         if (e->activity_state == ACTIVITY_FAILED && (a->def->failure_policy != FAILURE_CONTINUE || a->given_up) && v->deciding < 0)
                 v->deciding = e->activity;
-        if (e->activity_state == ACTIVITY_SKIPPED && !a->def->condition && r->phases[a->def->phase].state == PHASE_RUNNING && !activity_needs_failed(r, p, a->def->node))
+        if (e->activity_state == ACTIVITY_SKIPPED && !a->def->condition && r->phases[a->def->phase].state == PHASE_RUNNING &&
+                        !activity_needs_failed(r, p, a->def->node))
                 return broken(v, "%s was skipped without a reason", a->def->name);
         if (!t || (e->activity_state != ACTIVITY_SUCCESS && e->activity_state != ACTIVITY_FAILED))
                 return 0;
-        if (!hooks_were_stopped(v, r, a) && !(t->hooks_timed_out & (1u << l)) && t->state != ATTEMPT_INTERRUPTED && !list_is_complete(a, t, l))
+        if (!hooks_were_stopped(v, r, a) && !(t->hooks_timed_out & (1u << l)) && t->state != ATTEMPT_INTERRUPTED && !list_is_complete(a, t,
+                        l))
                 return broken(v, "%s ended and %s did not run", a->def->name, step_list_to_string(l));
         return 0;
 }
@@ -413,7 +420,8 @@ static int check_deadlines(Invariants *v, const World *w, const Activity *a) {
         const StepDef *d = step >= 0 ? &a->def->steps[step] : NULL;
         bool runs = d && t->steps[step].state == STEP_RUNNING, in_main = d && (d->list == LIST_PRE || d->list == LIST_MAIN);
         bool of_step = runs && MIN(d->timeout, d->handler_timeout) != USEC_INFINITY && !t->step_timed_out;
-        bool of_wait = (a->state == ACTIVITY_BACKOFF && !a->ready) || (a->request && d && MIN(d->request.timeout, d->timeout) != USEC_INFINITY);
+        bool of_wait = (a->state == ACTIVITY_BACKOFF && !a->ready) || (a->request && d && MIN(d->request.timeout,
+                        d->timeout) != USEC_INFINITY);
         bool of_main = runs && in_main && a->def->timeout != USEC_INFINITY && t->stop == STOP_NOTHING;
         bool of_hook = runs && !in_main && !(t->hooks_timed_out & (1u << d->list));
 
@@ -423,7 +431,8 @@ static int check_deadlines(Invariants *v, const World *w, const Activity *a) {
                 return broken(v, "%s: the deadline of its wait is %sarmed", a->def->name, of_wait ? "not " : "");
         if (runs && (a->attempt_deadline.when != USEC_INFINITY) != (of_main || of_hook))
                 return broken(v, "%s: its attempt's deadline is %sarmed", a->def->name, of_main || of_hook ? "not " : "");
-        if ((!t || t->state != ATTEMPT_RUNNING || a->state == ACTIVITY_BACKOFF || (a->state == ACTIVITY_ON_HOLD && in_main)) && a->attempt_deadline.when != USEC_INFINITY)
+        if ((!t || t->state != ATTEMPT_RUNNING || a->state == ACTIVITY_BACKOFF || (a->state == ACTIVITY_ON_HOLD && in_main)) &&
+                        a->attempt_deadline.when != USEC_INFINITY)
                 return broken(v, "%s: the deadline of an attempt that does not run is armed", a->def->name);
         return 0;
 }

@@ -56,7 +56,8 @@ static void add(Json *array, Json *takes) {
 #define ACTIVITIES_MAX 4u
 #define STEPS_MAX 3u
 
-static const char *const conditions[] = { "success()", "failure()", "always()", "inputs.yes", "!inputs.yes", "cancelled()", "success() || failure()", "!success()", "inputs.n < inputs.s",
+static const char *const conditions[] = { "success()", "failure()", "always()", "inputs.yes", "!inputs.yes", "cancelled()",
+                "success() || failure()", "!success()", "inputs.n < inputs.s",
                                           "failure() && inputs.yes", "always() && !inputs.yes" };
 static const char *const commands[] = { "true", "true", "true", "echo ${{ inputs.n }} ${{ run.id }}", "echo ${{ inputs.n < inputs.s }}" };
 static const char *const hook_names[] = { "pre", "onSuccess", "onFailure", "post" };
@@ -356,7 +357,8 @@ static uint64_t to_number(const char *s) {
 }
 
 int main(int argc, char *argv[]) {
-        static const struct option options[] = { { "seed", required_argument, NULL, 's' }, { "runs", required_argument, NULL, 'r' }, { "verbose", no_argument, NULL, 'v' }, { 0 } };
+        static const struct option options[] = { { "seed", required_argument, NULL, 's' }, { "runs", required_argument, NULL, 'r' },
+                        { "verbose", no_argument, NULL, 'v' }, { 0 } };
         uint64_t seed = 1, runs = 1000;
         bool verbose = false;
 

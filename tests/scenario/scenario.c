@@ -178,7 +178,8 @@ static void answer(Scenario *s, const Json *item, bool approve, const Json *whic
                         scenario_fail(s, "there is no such activity to answer");
                 return;
         }
-        int r = run_answer(w->run, a, &w->now, person(item), approve, json_get(item, "fields"), json_string(json_get(item, "comment")), &w->outcome, &error);
+        int r = run_answer(w->run, a, &w->now, person(item), approve, json_get(item, "fields"), json_string(json_get(item, "comment")),
+                        &w->outcome, &error);
         verb_done(s, item, approve ? "approve" : "reject", r, error);
 }
 
@@ -247,7 +248,8 @@ static void do_crash(Scenario *s, const Json *item, const Json *value) {
                 _cleanup_free_ char *key = world_process_key(w, i);
                 json_unref(take_exit(s, key));
         }
-        check(s, "crash", world_crash(w, streq(how, "clean") ? CRASH_CLEAN : streq(how, "reboot") ? CRASH_REBOOT : CRASH_KILL, span_of(s, json_get(item, "down"))));
+        check(s, "crash", world_crash(w, streq(how, "clean") ? CRASH_CLEAN : streq(how, "reboot") ? CRASH_REBOOT : CRASH_KILL, span_of(s,
+                        json_get(item, "down"))));
 }
 
 /* Lets time pass, from deadline to deadline; processes end as they become due. */
@@ -300,8 +302,10 @@ static const struct {
         const char *name;
         void (*run)(Scenario *s, const Json *item, const Json *value);
 } verbs[] = {
-        { "approve", do_approve }, { "reject", do_reject }, { "end", do_end },     { "cannotStart", do_cannot_start }, { "expect", do_expect }, { "cancel", do_cancel },
-        { "crash", do_crash },     { "advance", do_advance }, { "late", do_late }, { "sleep", do_sleep },              { "clock", do_clock },   { "slots", do_slots },
+        { "approve", do_approve }, { "reject", do_reject }, { "end", do_end },     { "cannotStart", do_cannot_start }, { "expect",
+                        do_expect }, { "cancel", do_cancel },
+        { "crash", do_crash },     { "advance", do_advance }, { "late", do_late }, { "sleep", do_sleep },              { "clock",
+                        do_clock },   { "slots", do_slots },
 };
 
 static void do_item(Scenario *s, const Json *item) {

@@ -17,7 +17,8 @@ int world_init(World *w, Runbook *runbook, Json *inputs, unsigned slots) {
                 .runbook = runbook_ref(runbook),
                 .now = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 },
                 .limits = { .max_resumes = 3, .hook_timeout = 5 * USEC_PER_MINUTE, .log_tail = test_log_tail },
-                .max_slots = slots, .slots = slots, .env = json_new_object(), .argv = json_new_object(), .directory = json_new_object(), .resolved = json_new_array(),
+                .max_slots = slots, .slots = slots, .env = json_new_object(), .argv = json_new_object(), .directory = json_new_object(),
+                                .resolved = json_new_array(),
         };
         r = run_new(7, w->runbook, &w->run);
         if (r < 0)
@@ -75,7 +76,8 @@ static int store_event(World *w, const Event *e) {
         r = event_encode(e, &s->data);
         if (r < 0)
                 return r;
-        s->row = (EventText) { .seq = e->seq, .at = e->at, .uid = e->uid, .attempt = e->attempt, .user = s->user, .type = s->type, .subject = s->subject, .step = s->step, .data = s->data };
+        s->row = (EventText) { .seq = e->seq, .at = e->at, .uid = e->uid, .attempt = e->attempt, .user = s->user, .type = s->type,
+                        .subject = s->subject, .step = s->step, .data = s->data };
         s->row.at.mono = 0;
         return w->watcher.event ? w->watcher.event(w->watcher.userdata, w, &s->row) : 0;
 }
@@ -90,7 +92,8 @@ int world_fold(const World *w, Run **ret) {
                 if (k >= 0)
                         k = run_apply(r, e);
                 if (k < 0)
-                        fprintf(stderr, "event %zu (%s %s) does not fold: %s\n", i + 1, w->stored[i].type, strempty(w->stored[i].subject), strerror(-k));
+                        fprintf(stderr, "event %zu (%s %s) does not fold: %s\n", i + 1, w->stored[i].type, strempty(w->stored[i].subject),
+                                        strerror(-k));
         }
         if (k < 0)
                 return k;
@@ -119,7 +122,12 @@ char *world_process_key(const World *w, size_t i) {
 static int note_start(World *w, const Effect *f) {
         _cleanup_free_ char *key = step_key(f->activity, f->step);
 
-        if (!key || !GREEDY_REALLOC(w->order, w->n_order_allocated, w->n_order + 1) || !GREEDY_REALLOC(w->processes, w->n_processes_allocated, w->n_processes + 1))
+        /* The event to which the engine adds the process. */
+        if (!f->event || f->event->type != EVENT_STEP_STARTED || f->event->activity != (int) f->activity->def->index ||
+                        f->event->step != f->step)
+                return -EBADMSG;
+        if (!key || !GREEDY_REALLOC(w->order, w->n_order_allocated, w->n_order + 1) || !GREEDY_REALLOC(w->processes,
+                        w->n_processes_allocated, w->n_processes + 1))
                 return -ENOMEM;
         (void) json_set(w->env, key, strings_to_json(f->env));
         (void) json_set(w->argv, key, strings_to_json(f->argv));
@@ -269,5 +277,6 @@ void world_sleep(World *w, usec_t span) {
 usec_t world_next_deadline(const World *w) {
         usec_t steps = run_next_deadline(w->run, CLOCK_OF_STEPS), waits = run_next_deadline(w->run, CLOCK_OF_WAITS);
 
-        return MIN(steps == USEC_INFINITY ? USEC_INFINITY : usec_sub(steps, w->now.mono), waits == USEC_INFINITY ? USEC_INFINITY : usec_sub(waits, w->now.boottime));
+        return MIN(steps == USEC_INFINITY ? USEC_INFINITY : usec_sub(steps, w->now.mono), waits == USEC_INFINITY ? USEC_INFINITY
+                        : usec_sub(waits, w->now.boottime));
 }

@@ -109,7 +109,8 @@ static _unused_ void fixture_end_outputs(Fixture *f, const char *activity, const
         _cleanup_json_ Json *j = NULL;
 
         assert_ok(json_parse(outputs, strlen(outputs), &j));
-        assert_ok(run_step_ended(f->run, fixture_activity(f, activity), &f->now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = j }, &f->outcome));
+        assert_ok(run_step_ended(f->run, fixture_activity(f, activity), &f->now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = j },
+                        &f->outcome));
         fixture_turn(f);
 }
 
@@ -132,8 +133,10 @@ static _unused_ Run *fixture_fold(const Fixture *f, size_t n) {
                 _cleanup_free_ char *data = NULL;
 
                 assert_ok(event_encode(e, &data));
-                const EventText row = { .seq = e->seq, .at = { .wall = e->at.wall, .boottime = e->at.boottime, .boot = e->at.boot }, .uid = e->uid, .user = e->user,
-                                        .type = event_type_to_string(e->type), .subject = event_subject(e, f->runbook), .attempt = e->attempt,
+                const EventText row = { .seq = e->seq, .at = { .wall = e->at.wall, .boottime = e->at.boottime, .boot = e->at.boot },
+                                .uid = e->uid, .user = e->user,
+                                        .type = event_type_to_string(e->type), .subject = event_subject(e, f->runbook),
+                                                        .attempt = e->attempt,
                                         .step = event_step_id(e, f->runbook), .data = data };
                 assert_ok(event_decode(&row, f->runbook, &again));
                 assert_ok(run_apply(r, again));
@@ -158,8 +161,10 @@ static _unused_ char *run_snapshot(const Run *r) {
                 _cleanup_free_ char *key = NULL, *text = NULL;
 
                 assert_true(asprintf(&key, "#%u", i) > 0);
-                assert_true(asprintf(&text, "%u %u %d %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up, t ? t->cursor : 0, t ? t->stop : 0,
-                                     t ? t->hooks_timed_out : 0, t ? t->failed : 0, t ? t->step_timed_out : 0, a->request ? (unsigned long long) a->request->n_answers : 0) > 0);
+                assert_true(asprintf(&text, "%u %u %d %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up, t
+                                ? t->cursor : 0, t ? t->stop : 0,
+                                     t ? t->hooks_timed_out : 0, t ? t->failed : 0, t ? t->step_timed_out : 0, a->request
+                                                     ? (unsigned long long) a->request->n_answers : 0) > 0);
                 assert_ok(json_set_string(j, key, text));
         }
         return json_to_string(j, true);

@@ -3,7 +3,8 @@
 
 static const char *const runbook_text =
         "phases:\n"
-        "  - {name: p, activities: [{name: a, steps: [{name: first, run: 'true'}, {uses: 'builtin:approval'}], hooks: {post: [{run: 'true'}]}}]}\n"
+        "  - {name: p, activities: [{name: a, steps: [{name: first, run: 'true'}, {uses: 'builtin:approval'}], hooks: {post: [{run: "
+                        "'true'}]}}]}\n"
         "  - {name: q, activities: [{name: b, run: 'true'}]}\n";
 
 static Json *parse(const char *text) {
@@ -48,7 +49,8 @@ static Event *round_trip(const Event *e, const Runbook *rb) {
         Event *again = NULL;
 
         assert_ok(event_encode(e, &data));
-        const EventText row = { .seq = e->seq, .at = e->at, .uid = e->uid, .user = e->user, .type = event_type_to_string(e->type), .subject = event_subject(e, rb),
+        const EventText row = { .seq = e->seq, .at = e->at, .uid = e->uid, .user = e->user, .type = event_type_to_string(e->type),
+                        .subject = event_subject(e, rb),
                                 .attempt = e->attempt, .step = event_step_id(e, rb), .data = data };
         assert_ok(event_decode(&row, rb, &again));
         return again;
@@ -169,7 +171,8 @@ static void test_types(void **state) {
 }
 
 static void test_nothing_to_store(void **state) {
-        static const EventType empty[] = { EVENT_RUN_CREATED, EVENT_RUN_STARTED, EVENT_RUN_CANCEL, EVENT_RUN_TIMED_OUT, EVENT_PHASE_STARTED, EVENT_HOOK_TIMED_OUT, EVENT_STEP_STARTED };
+        static const EventType empty[] = { EVENT_RUN_CREATED, EVENT_RUN_STARTED, EVENT_RUN_CANCEL, EVENT_RUN_TIMED_OUT, EVENT_PHASE_STARTED,
+                        EVENT_HOOK_TIMED_OUT, EVENT_STEP_STARTED };
 
         for (size_t i = 0; i < ELEMENTSOF(empty); i++) {
                 _cleanup_(event_freep) Event *e = full_event(empty[i]);
@@ -192,7 +195,8 @@ static void test_names_of_the_history(void **state) {
 
 static void test_subject(void **state) {
         Runbook *rb = parse_runbook(runbook_text);
-        _cleanup_(event_freep) Event *of_phase = full_event(EVENT_PHASE_STARTED), *of_step = full_event(EVENT_STEP_STARTED), *of_run = full_event(EVENT_RUN_STARTED);
+        _cleanup_(event_freep) Event *of_phase = full_event(EVENT_PHASE_STARTED), *of_step = full_event(EVENT_STEP_STARTED),
+                        *of_run = full_event(EVENT_RUN_STARTED);
 
         assert_string_equal(event_subject(of_phase, rb), "q");
         assert_null(event_step_id(of_phase, rb));
@@ -259,7 +263,8 @@ static void test_hostile_rows(void **state) {
         Runbook *rb = parse_runbook(runbook_text);
 
         for (size_t i = 0; i < ELEMENTSOF(hostile); i++) {
-                const EventText row = { .seq = 1, .uid = 1, .type = hostile[i].type, .subject = hostile[i].subject, .attempt = 1, .step = hostile[i].step, .data = hostile[i].data };
+                const EventText row = { .seq = 1, .uid = 1, .type = hostile[i].type, .subject = hostile[i].subject, .attempt = 1,
+                                .step = hostile[i].step, .data = hostile[i].data };
                 Event *e = NULL;
                 int r = event_decode(&row, rb, &e);
 
@@ -286,7 +291,8 @@ static void test_damaged_bytes(void **state) {
                                 _cleanup_free_ char *damaged = strdup(data);
                                 _cleanup_(event_freep) Event *again = NULL;
                                 damaged[i] = (char) (damaged[i] ^ (1 << bit));
-                                const EventText row = { .seq = 1, .type = event_type_to_string(t), .subject = event_subject(e, rb), .step = event_step_id(e, rb), .attempt = 4, .data = damaged };
+                                const EventText row = { .seq = 1, .type = event_type_to_string(t), .subject = event_subject(e, rb),
+                                                .step = event_step_id(e, rb), .attempt = 4, .data = damaged };
                                 int r = event_decode(&row, rb, &again);
                                 assert_true(r == 0 || r == -EBADMSG);
                                 assert_true((r == 0) == (again != NULL));

@@ -47,7 +47,8 @@ static void test_lists(void **state) {
                 const char *first, *second;             /* attempts */
                 ActivityState end;
         } table[] = {
-                { -1, "pmmso", NULL, ACTIVITY_SUCCESS }, { 0, "po", "pfo", ACTIVITY_FAILED }, { 1, "pmo", "pmfo", ACTIVITY_FAILED }, { 2, "pmmo", "pmmfo", ACTIVITY_FAILED },
+                { -1, "pmmso", NULL, ACTIVITY_SUCCESS }, { 0, "po", "pfo", ACTIVITY_FAILED }, { 1, "pmo", "pmfo", ACTIVITY_FAILED }, { 2,
+                                "pmmo", "pmmfo", ACTIVITY_FAILED },
                 { 3, "pmmso", NULL, ACTIVITY_SUCCESS },  { 5, "pmmso", NULL, ACTIVITY_SUCCESS },
         };
 
@@ -169,7 +170,8 @@ static void test_stop_error(void **state) {
 static void test_main_is_over(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, steps: [{run: 'true'}, {run: 'true'}, {run: 'true', if: always()}], hooks: {post: [{run: 'true'}]}},"
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, steps: [{run: 'true'}, {run: 'true'}, {run: 'true', if: always()}], "
+                        "hooks: {post: [{run: 'true'}]}},"
                          "{name: b, needs: [], steps: [{run: 'true'}, {run: 'true'}], hooks: {post: [{run: 'true'}]}}]}]");
         fixture_turn(&f);
         Activity *a = fixture_activity(&f, "a"), *b = fixture_activity(&f, "b");

@@ -32,7 +32,8 @@ static void reboot(Fixture *f, usec_t off) {
 static void test_of_a_step(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true', timeout: 10s}, {run: 'true'}, {uses: 'builtin:shell', with: {command: 'true'}, timeout: 1h}]}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true', timeout: 10s}, {run: 'true'}, "
+                        "{uses: 'builtin:shell', with: {command: 'true'}, timeout: 1h}]}]}]");
         fixture_turn(&f);
         assert_int_equal(steps_in(&f), 10 * USEC_PER_SEC);
         assert_int_equal(waits_in(&f), USEC_INFINITY);
@@ -50,7 +51,8 @@ static void test_of_a_step(void **state) {
 static void test_of_waits(void **state) {
         Fixture f;
 
-        fixture_init(&f, "timeout: 2h\nphases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1, initialInterval: 10min}}, {name: b, needs: [], approval: {timeout: 30min}}]}]");
+        fixture_init(&f, "timeout: 2h\nphases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1, initialInterval: 10min}}, "
+                        "{name: b, needs: [], approval: {timeout: 30min}}]}]");
         fixture_turn(&f);
         assert_int_equal(waits_in(&f), 30 * USEC_PER_MINUTE);
         fixture_end(&f, "a", 1);
@@ -67,7 +69,8 @@ static void test_of_the_run(void **state) {
         char *error = NULL;
         Fixture f;
 
-        fixture_init(&f, "timeout: 1h\nphases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, approval: {}}, {name: c, run: 'true'}]}]");
+        fixture_init(&f, "timeout: 1h\nphases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, approval: {}}, {name: c, run: "
+                        "'true'}]}]");
         assert_int_equal(waits_in(&f), USEC_INFINITY);
         fixture_turn(&f);
         fixture_pass(&f, 10 * USEC_PER_MINUTE);
@@ -92,7 +95,8 @@ static void test_of_the_run(void **state) {
 static void test_resume(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true', timeout: 50s}], hooks: {post: [{run: 'true', timeout: 1h}]}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true', timeout: 50s}], hooks: {post: "
+                        "[{run: 'true', timeout: 1h}]}}]}]");
         fixture_turn(&f);
         fixture_pass(&f, 20 * USEC_PER_SEC);
         restart(&f, false);
@@ -112,7 +116,8 @@ static void test_resume(void **state) {
 static void test_reboot(void **state) {
         Fixture f;
 
-        fixture_init(&f, "timeout: 4h\nphases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1, initialInterval: 1h}}, {name: b, needs: [], approval: {timeout: 2h, required: 2}}]}]");
+        fixture_init(&f, "timeout: 4h\nphases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1, initialInterval: 1h}}, "
+                        "{name: b, needs: [], approval: {timeout: 2h, required: 2}}]}]");
         fixture_turn(&f);
         fixture_end(&f, "a", 1);
         fixture_pass(&f, 10 * USEC_PER_MINUTE);
@@ -157,7 +162,8 @@ static void test_clock_went_back(void **state) {
 static void test_step_comes_too_late(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true'}, {run: 'true'}], hooks: {post: [{run: 'true'}, {run: 'true'}]}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, timeout: 1min, steps: [{run: 'true'}, {run: 'true'}], hooks: {post: "
+                        "[{run: 'true'}, {run: 'true'}]}}]}]");
         fixture_turn(&f);
         const Activity *a = fixture_activity(&f, "a");
         f.slots = 0;

@@ -22,9 +22,12 @@ static RunState end_with(const char *yaml, PartialSuccess partial, bool critical
 
 /* S1.18: partial success only where the runbook models it. */
 static void test_partial_success(void **state) {
-        static const char *const tolerated = "phases: [{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}, {name: q, activities: [{name: b, run: 'true'}]}]";
-        static const char *const plain = "phases: [{name: p, activities: [{name: a, run: 'true'}]}, {name: q, activities: [{name: b, run: 'true'}]}]";
-        static const char *const step = "phases: [{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}, {name: q, activities: [{name: b, run: 'true'}]}]";
+        static const char *const tolerated = "phases: [{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}, {name: "
+                        "q, activities: [{name: b, run: 'true'}]}]";
+        static const char *const plain = "phases: [{name: p, activities: [{name: a, run: 'true'}]}, {name: q, activities: [{name: b, run: "
+                        "'true'}]}]";
+        static const char *const step = "phases: [{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}, "
+                        "{name: q, activities: [{name: b, run: 'true'}]}]";
 
         assert_int_equal(end_with(tolerated, PARTIAL_SUCCESS, true, true), RUN_SUCCESS);
         assert_int_equal(end_with(tolerated, PARTIAL_ALLOW, true, true), RUN_PARTIAL_SUCCESS);
@@ -57,7 +60,8 @@ static void test_not_critical_had_errors(void **state) {
 static void test_deciding(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1}}, {name: b, needs: [], run: 'true'}, {name: c, needs: [], run: 'true'}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1}}, {name: b, needs: [], run: 'true'}, "
+                        "{name: c, needs: [], run: 'true'}]}]");
         fixture_turn(&f);
         fixture_end(&f, "a", 1);
         fixture_end(&f, "c", 1);
@@ -90,7 +94,8 @@ static void test_ended_run_decides_nothing(void **state) {
 static void test_settled(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, needs: [], approval: {}}, {name: c, needs: [], run: 'true'}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, needs: [], approval: {}}, {name: c, needs: "
+                        "[], run: 'true'}]}]");
         f.slots = 1;
         for (unsigned i = 0; i < 3; i++) {
                 size_t n;
@@ -106,7 +111,8 @@ static void test_settled(void **state) {
 static void test_slots(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, needs: [], run: 'true'}, {name: c, needs: [], run: 'true'}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, needs: [], run: 'true'}, {name: c, needs: [], "
+                        "run: 'true'}]}]");
         f.slots = 2;
         fixture_turn(&f);
         assert_int_equal(f.slots, 0);
@@ -132,7 +138,8 @@ static void test_reason_is_cut(void **state) {
         fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
         fixture_turn(&f);
         _cleanup_json_ Json *error = error_new("EXIT", 0, "%s", message);
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .error = error, .exit_code = 1 }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .error = error,
+                        .exit_code = 1 }, &f.outcome));
         fixture_turn(&f);
         assert_true(strlen(f.run->reason) <= EVENT_REASON_MAX);
         assert_true(strlen(f.run->reason) >= EVENT_REASON_MAX - 1);

@@ -7,7 +7,8 @@ static const char *const small =
         "phases:\n"
         "  - name: p\n"
         "    activities:\n"
-        "      - {name: a, steps: [{name: Build it, run: 'true'}, {id: second, run: 'true'}], hooks: {pre: [{run: 'true'}], onFailure: [{run: 'true'}]}}\n"
+        "      - {name: a, steps: [{name: Build it, run: 'true'}, {id: second, run: 'true'}], hooks: {pre: [{run: 'true'}], onFailure: "
+                        "[{run: 'true'}]}}\n"
         "      - {name: b, if: 'false', run: 'true'}\n";
 
 /* The object of an ended run, whole: a new member, a lost one or one of another name shows here. */
@@ -25,7 +26,8 @@ static void test_run(void **state) {
                 "\"finishedAt\":1800000002000000},"
                 "{\"name\":\"second\",\"id\":\"second\",\"hook\":null,\"state\":\"success\",\"exitCode\":0,\"error\":null,\"outputs\":{},\"startedAt\":1800000002000000,"
                 "\"finishedAt\":1800000003000000}]}]},"
-                "{\"name\":\"b\",\"phase\":\"p\",\"state\":\"skipped\",\"waitingFor\":null,\"reason\":\"its `if` is false\",\"reusedFrom\":null,\"error\":null,\"nextRetryAt\":0,\"outputs\":{},"
+                "{\"name\":\"b\",\"phase\":\"p\",\"state\":\"skipped\",\"waitingFor\":null,\"reason\":\"its `if` is "
+                                "false\",\"reusedFrom\":null,\"error\":null,\"nextRetryAt\":0,\"outputs\":{},"
                 "\"attempts\":[]}]}";
         _cleanup_json_ Json *inputs = json_new_object(), *j = NULL;
         Fixture f;
@@ -49,7 +51,8 @@ static void test_waiting(void **state) {
         _cleanup_json_ Json *j = NULL;
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {timeout: 1h}}, {name: b, needs: [], run: 'true', retries: {max: 1}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {timeout: 1h}}, {name: b, needs: [], run: 'true', retries: "
+                        "{max: 1}}]}]");
         fixture_turn(&f);
         fixture_end(&f, "b", 3);
         assert_ok(run_describe(f.run, &j));
@@ -110,13 +113,15 @@ static void test_outputs_are_cut(void **state) {
                 assert_ok(json_set_int(outputs, "n", 5));
                 fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
                 fixture_turn(&f);
-                assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs }, &f.outcome));
+                assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs },
+                                &f.outcome));
                 fixture_turn(&f);
                 assert_ok(activity_describe(fixture_activity(&f, "a"), &j));
                 const Json *shown = json_get(json_at(json_get(json_at(json_get(j, "attempts"), 0), "steps"), 0), "outputs");
                 assert_false(json_has(shown, "stdout"));
                 assert_int_equal(json_int(json_get(shown, "n")), 5);
-                assert_int_equal(json_string_length(json_get(shown, "text")), table[i].cut ? 4096 - (table[i].n < 4096 ? 4096 - table[i].n : 0) + strlen("… (cut)") : table[i].n);
+                assert_int_equal(json_string_length(json_get(shown, "text")), table[i].cut ? 4096 - (table[i].n < 4096 ? 4096 - table[i].n
+                                : 0) + strlen("… (cut)") : table[i].n);
                 /* A list that is too long becomes text. */
                 assert_int_equal(json_type(json_get(shown, "list")), table[i].n + 4 > 4096 ? JSON_STRING : JSON_ARRAY);
                 assert_true(json_size(shown, 20000) < 10000);
@@ -129,7 +134,8 @@ static void test_hooks(void **state) {
         _cleanup_json_ Json *j = NULL;
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', hooks: {onSuccess: [{run: 'true'}, {run: 'true'}], onFailure: [{run: 'true'}], post: [{run: 'true'}]}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', hooks: {onSuccess: [{run: 'true'}, {run: 'true'}], "
+                        "onFailure: [{run: 'true'}], post: [{run: 'true'}]}}]}]");
         fixture_turn(&f);
         fixture_end(&f, "a", 0);
         fixture_pass(&f, f.limits.hook_timeout);
@@ -138,7 +144,8 @@ static void test_hooks(void **state) {
         fixture_end(&f, "a", 0);
         assert_ok(activity_describe(fixture_activity(&f, "a"), &j));
         const Json *steps = json_get(json_at(json_get(j, "attempts"), 0), "steps");
-        static const char *const expected[][2] = { { "step-1", "success" }, { "onSuccess:1", "failed" }, { "onSuccess:2", "skipped" }, { "post:1", "success" } };
+        static const char *const expected[][2] = { { "step-1", "success" }, { "onSuccess:1", "failed" }, { "onSuccess:2", "skipped" },
+                        { "post:1", "success" } };
         assert_int_equal(json_length(steps), ELEMENTSOF(expected));
         for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
                 assert_string_equal(json_string(json_get(json_at(steps, i), "id")), expected[i][0]);
@@ -152,14 +159,17 @@ static void test_request(void **state) {
         static const char *const expected =
                 "{\"kind\":\"approval\",\"title\":\"Sign off\",\"message\":\"Ship?\",\"context\":null,\"required\":2,\"openedAt\":1800000000000000,\"deadline\":1800003600000000,"
                 "\"answers\":[{\"user\":\"bob\",\"uid\":1001,\"action\":\"approve\",\"comment\":\"yes\"}],\"approvers\":[\"alice\",\"group:qa\"],"
-                "\"fields\":[{\"name\":\"kind\",\"type\":\"choice\",\"description\":\"how big\",\"required\":false,\"default\":\"small\",\"options\":[\"big\",\"small\"]},"
+                "\"fields\":[{\"name\":\"kind\",\"type\":\"choice\",\"description\":\"how "
+                                "big\",\"required\":false,\"default\":\"small\",\"options\":[\"big\",\"small\"]},"
                 "{\"name\":\"n\",\"type\":\"integer\",\"description\":null,\"required\":true}]}";
         _cleanup_json_ Json *j = NULL, *fields = json_new_object();
         char *error = NULL;
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {title: Sign off, message: 'Ship?', required: 2, timeout: 1h, approvers: [alice, 'group:qa'],"
-                         "fields: {kind: {type: choice, options: [big, small], default: small, description: how big}, n: {type: integer, required: true}}}}, {name: b, run: 'true'}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {title: Sign off, message: 'Ship?', required: 2, timeout: "
+                        "1h, approvers: [alice, 'group:qa'],"
+                         "fields: {kind: {type: choice, options: [big, small], default: small, description: how big}, n: {type: integer, "
+                                         "required: true}}}}, {name: b, run: 'true'}]}]");
         assert_int_equal(activity_describe_request(fixture_activity(&f, "a"), &j), -ENOENT);
         fixture_turn(&f);
         assert_ok(json_set_int(fields, "n", 1));

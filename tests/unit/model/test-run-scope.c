@@ -7,7 +7,8 @@ static const char *const runbook_text =
         "inputs: {x: {type: string}, n: {type: integer, default: 3}}\n"
         "env: {A: outer, B: '${{ inputs.n }}'}\n"
         "phases:\n"
-        "  - {name: p, activities: [{name: first, run: 'true'}, {name: bad, failurePolicy: continue, run: 'true'}, {name: 'odd.name', run: 'true'}]}\n"
+        "  - {name: p, activities: [{name: first, run: 'true'}, {name: bad, failurePolicy: continue, run: 'true'}, {name: 'odd.name', "
+                        "run: 'true'}]}\n"
         "  - name: q\n"
         "    activities:\n"
         "      - name: main\n"
@@ -71,12 +72,16 @@ static void test_members(void **state) {
         } table[] = {
                 { "inputs.n", "3" }, { "inputs.x", "null" }, { "inputs", "{\"n\":3}" },
                 { "env.A", "\"inner\"" }, { "env.B", "\"3\"" }, { "env", "{\"A\":\"inner\",\"B\":\"3\"}" },
-                { "run.id", "7" }, { "run.name", "\"ship\"" }, { "run.attempt", "1" }, { "run.startedBy", "\"alice\"" }, { "trigger.runId", "7" },
+                { "run.id", "7" }, { "run.name", "\"ship\"" }, { "run.attempt", "1" }, { "run.startedBy", "\"alice\"" }, { "trigger.runId",
+                                "7" },
                 { "phases.p.state", "\"success\"" }, { "phases.p", "{\"state\":\"success\"}" },
-                { "activities.first.state", "\"success\"" }, { "activities.first.attempt", "1" }, { "activities.first.outputs", "{\"tag\":\"v1\"}" }, { "activities.first.error", "null" },
-                { "activities.bad.error.code", "\"EXIT\"" }, { "activities.bad.outputs", "{}" }, { "activities['odd.name'].state", "\"success\"" },
+                { "activities.first.state", "\"success\"" }, { "activities.first.attempt", "1" }, { "activities.first.outputs",
+                                "{\"tag\":\"v1\"}" }, { "activities.first.error", "null" },
+                { "activities.bad.error.code", "\"EXIT\"" }, { "activities.bad.outputs", "{}" }, { "activities['odd.name'].state",
+                                "\"success\"" },
                 { "activities['first']['outputs']['tag']", "\"v1\"" }, { "activities.bad.outputs.a.b", "null" },
-                { "steps.two.outputs.m[0]", "1" }, { "steps.two.state", "\"success\"" }, { "steps.one.error.code", "\"EXIT\"" }, { "steps.one.outputs.none", "null" },
+                { "steps.two.outputs.m[0]", "1" }, { "steps.two.state", "\"success\"" }, { "steps.one.error.code", "\"EXIT\"" },
+                                { "steps.one.outputs.none", "null" },
                 { "steps['o' == 'o' && 'two'].outputs.m", "[1]" },
         };
 
@@ -134,7 +139,8 @@ static void test_errors(void **state) {
 static void test_condition(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, if: activities.a.outputs.x == 1, run: 'true'}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}, {name: b, if: activities.a.outputs.x == 1, run: "
+                        "'true'}]}]");
         fixture_turn(&f);
         fixture_end_outputs(&f, "a", "{\"x\": 1}");
         assert_state(&f, "b", ACTIVITY_RUNNING);
@@ -151,7 +157,8 @@ static void test_request_text(void **state) {
                 memset(text, 'x', REQUEST_TEXT_MAX + more);
                 text[REQUEST_TEXT_MAX + more] = 0;
                 assert_ok(json_set_string(inputs, "x", text));
-                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, approval: {message: '${{ inputs.x }}', context: '${{ inputs.x }}'}}]}]", inputs);
+                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, approval: {message: '${{ "
+                                "inputs.x }}', context: '${{ inputs.x }}'}}]}]", inputs);
                 fixture_turn(&f);
                 const Request *q = fixture_activity(&f, "a")->request;
                 assert_non_null(q);
@@ -175,7 +182,8 @@ static void test_value_too_long(void **state) {
                 memset(text, 'x', n);
                 text[n] = 0;
                 assert_ok(json_set_string(inputs, "x", text));
-                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x }}'}]}]", inputs);
+                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x "
+                                "}}'}]}]", inputs);
                 fixture_turn(&f);
                 assert_state(&f, "a", more ? ACTIVITY_FAILED : ACTIVITY_RUNNING);
                 assert_string_equal(error_code(activity_error(fixture_activity(&f, "a"))), more ? "EXPRESSION" : "");
@@ -188,10 +196,12 @@ static void test_nul(void **state) {
         Fixture f;
 
         assert_ok(json_set(outputs, "x", json_new_string_n("a\0b", 3)));
-        fixture_init(&f, "phases: [{name: p, activities: [{name: first, run: 'true'}, {name: a, needs: [first], run: 'echo ${{ activities.first.outputs.x }}'},"
+        fixture_init(&f, "phases: [{name: p, activities: [{name: first, run: 'true'}, {name: a, needs: [first], run: 'echo ${{ "
+                        "activities.first.outputs.x }}'},"
                          "{name: b, needs: [first], approval: {message: '${{ activities.first.outputs.x }}'}}]}]");
         fixture_turn(&f);
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "first"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "first"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs },
+                        &f.outcome));
         fixture_turn(&f);
         assert_string_equal(error_code(activity_error(fixture_activity(&f, "a"))), "EXPRESSION");
         assert_string_equal(error_code(activity_error(fixture_activity(&f, "b"))), "EXPRESSION");
@@ -211,14 +221,17 @@ static void test_log_tail(void **state) {
         uint64_t seen[2] = { 0 };
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, steps: [{run: 'true'}, {run: 'true'}], hooks: {onFailure: [{run: 'echo \"${{ failure.log }}\"'}]}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, steps: [{run: 'true'}, {run: 'true'}], hooks: {onFailure: [{run: "
+                        "'echo \"${{ failure.log }}\"'}]}}]}]");
         f.limits.log_tail = tail;
         f.limits.userdata = seen;
         fixture_turn(&f);
         _cleanup_json_ Json *error = error_new("EXIT", 0, "no");
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .log_end = 10 }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .log_end = 10 },
+                        &f.outcome));
         fixture_turn(&f);
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .exit_code = 1, .log_end = 30, .error = error }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .exit_code = 1, .log_end = 30,
+                        .error = error }, &f.outcome));
         assert_ok(run_decide(f.run, &f.now, &f.limits, &f.slots, &f.outcome));
         assert_int_equal(seen[0], 10);
         assert_int_equal(seen[1], 30);

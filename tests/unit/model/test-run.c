@@ -59,7 +59,8 @@ static void test_status_text(void **state) {
 static void test_phase_shown_state(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {}}, {name: b, needs: [], run: 'true', retries: {max: 1}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {}}, {name: b, needs: [], run: 'true', retries: {max: "
+                        "1}}]}]");
         const Phase *p = &f.run->phases[0];
         f.slots = 0;
         assert_int_equal(phase_shown_state(p), PHASE_PENDING);
@@ -129,7 +130,8 @@ static void test_mark_all(void **state) {
 
 static void test_elapsed(void **state) {
         const Stamp a = { .wall = 1000, .boottime = 50, .mono = 40, .boot = 1 }, b = { .wall = 100, .boottime = 80, .mono = 45, .boot = 1 };
-        const Stamp later_boot = { .wall = 1600, .boottime = 5, .mono = 5, .boot = 2 }, earlier_wall = { .wall = 900, .boottime = 5, .boot = 2 };
+        const Stamp later_boot = { .wall = 1600, .boottime = 5, .mono = 5, .boot = 2 }, earlier_wall = { .wall = 900, .boottime = 5,
+                        .boot = 2 };
         const Stamp stored = { .wall = 1000, .boottime = 50, .boot = 1 };
 
         /* The wall clock was set back: within a boot it does not matter. */

@@ -48,7 +48,7 @@ static char **environment(const ShellTemplate *t) {
         char **env = calloc(n + 3, sizeof(char *));
         assert_non_null(env);
         env[0] = strdup("PATH=/usr/bin:/bin");
-        env[1] = strdup("HOME=/nonexistent");
+        env[1] = strdup("HOME=/nonexistent/home");         /* a redirection to ~ must not make a file */
         for (size_t i = 0; i < n; i++) {
                 char *error = NULL;
                 assert_ok(shell_template_eval(t, i, &scope, env + i + 2, &error));
