@@ -1,6 +1,7 @@
-/* run_apply: folds one event into the run. Everything that a run is, it is by this function: it is called for each event when it happens and again, in the
- * same order, when the run is read back from the store. So it may look at nothing but the run and the event, and it refuses an event that is not possible in
- * the run's state before it changes anything. Clocks (deadlines), queues of work and effects are not part of the fold: run-deadline.c and run_resume make them anew. */
+/* run_apply: folds one event into the run. Everything that a run is, it is by this function: it is called for each event when it happens
+ * and again, in the same order, when the run is read back from the store. So it may look at nothing but the run and the event, and it
+ * refuses an event that is not possible in the run's state before it changes anything. Clocks (deadlines), queues of work and effects
+ * are not part of the fold: run-deadline.c and run_resume make them anew. */
 #include "run-private.h"
 
 static Activity *event_activity(Run *r, const Event *e) {
@@ -101,7 +102,8 @@ static int apply_run_started(Run *r, Event *e) {
 }
 
 static int apply_run_state(Run *r, Event *e) {
-        if (r->state != (e->run_state == RUN_ON_HOLD ? RUN_RUNNING : RUN_ON_HOLD) || (e->run_state != RUN_RUNNING && e->run_state != RUN_ON_HOLD))
+        if (r->state != (e->run_state == RUN_ON_HOLD ? RUN_RUNNING : RUN_ON_HOLD) ||
+                        (e->run_state != RUN_RUNNING && e->run_state != RUN_ON_HOLD))
                 return -EBADMSG;
         if (e->run_state == RUN_ON_HOLD) {
                 r->timeout_used += stamp_elapsed(&r->timeout_since, &e->at);
@@ -112,7 +114,8 @@ static int apply_run_state(Run *r, Event *e) {
         return 0;
 }
 
-/* What runs is told to stop, unless its main steps are over: then its outcome stands and its hooks go on (until the run's own stop says otherwise). */
+/* What runs is told to stop, unless its main steps are over: then its outcome stands and its hooks go on (until the run's own stop says
+ * otherwise). */
 static void attempt_stop(Activity *a, StopReason reason) {
         Attempt *t = activity_attempt(a);
 
@@ -179,7 +182,8 @@ static void phase_ready(void *userdata, unsigned node) {
 static int apply_phase_started(Run *r, Event *e) {
         Phase *p = event_phase(r, e);
 
-        if (!p || p->state != PHASE_PENDING || (r->state != RUN_RUNNING && r->state != RUN_ON_HOLD) || !graph_is_ready(&r->graph, p->def->index))
+        if (!p || p->state != PHASE_PENDING || (r->state != RUN_RUNNING && r->state != RUN_ON_HOLD) ||
+                        !graph_is_ready(&r->graph, p->def->index))
                 return -EBADMSG;
         p->state = PHASE_RUNNING;
         p->started_at = e->at.wall;
@@ -194,7 +198,8 @@ static int apply_phase_finished(Run *r, Event *e) {
         Phase *p = event_phase(r, e);
         bool bad;
 
-        if (!p || !phase_state_may_become(p->state, e->phase_state) || !phase_state_is_terminal(e->phase_state) || p->n_ended < p->def->n_activities)
+        if (!p || !phase_state_may_become(p->state, e->phase_state) || !phase_state_is_terminal(e->phase_state) ||
+                        p->n_ended < p->def->n_activities)
                 return -EBADMSG;
         p->state = e->phase_state;
         p->finished_at = e->at.wall;
@@ -222,12 +227,14 @@ static int apply_attempt_started(Run *r, Event *e) {
 
         if (!a || e->attempt != a->n_attempts + 1 || !activity_state_may_become(a->state, ACTIVITY_RUNNING) || !is_between_attempts(a))
                 return -EBADMSG;
-        if (activity_phase(a)->state != PHASE_RUNNING || !graph_is_ready(&activity_phase(a)->graph, a->def->node) || (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
+        if (activity_phase(a)->state != PHASE_RUNNING || !graph_is_ready(&activity_phase(a)->graph, a->def->node) ||
+                        (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(a->attempts, a->n_attempts_allocated, a->n_attempts + 1))
                 return -ENOMEM;
         t = &a->attempts[a->n_attempts];
-        *t = (Attempt) { .number = e->attempt, .cause = e->cause, .state = ATTEMPT_RUNNING, .started_at = e->at.wall, .hook_list = LIST_MAIN };
+        *t = (Attempt) { .number = e->attempt, .cause = e->cause, .state = ATTEMPT_RUNNING, .started_at = e->at.wall,
+                        .hook_list = LIST_MAIN };
         t->steps = calloc(MAX(a->def->n_steps, 1u), sizeof *t->steps);
         if (!t->steps)
                 return -ENOMEM;
@@ -393,7 +400,8 @@ static int apply_step_finished(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         bool was_waiting = s && (s->state == STEP_WAITING_APPROVAL || s->state == STEP_WAITING_INPUT);
 
-        if (!s || !step_state_is_terminal(e->step_state) || !step_state_may_become(s->state, e->step_state) || e->started == (s->state == STEP_PENDING) ||
+        if (!s || !step_state_is_terminal(e->step_state) || !step_state_may_become(s->state, e->step_state) ||
+                        e->started == (s->state == STEP_PENDING) ||
             (!e->started && activity_running_step(a) >= 0))
                 return -EBADMSG;
         if (!e->started)
@@ -451,7 +459,8 @@ static int apply_request_opened(Run *r, Event *e) {
         WaitingFor kind = waiting_for_from_string(json_string(json_get(e->data, "kind")));
         int k;
 
-        if (!s || s->state != STEP_PENDING || a->request || activity_running_step(a) >= 0 || kind != step_asks_for(a->def->steps[e->step].kind))
+        if (!s || s->state != STEP_PENDING || a->request || activity_running_step(a) >= 0 ||
+                        kind != step_asks_for(a->def->steps[e->step].kind))
                 return -EBADMSG;
         k = request_new(e, kind, &a->request);
         if (k < 0)
@@ -474,7 +483,8 @@ static int apply_request_answered(Run *r, Event *e) {
         Request *q = a ? a->request : NULL;
         Answer *w;
 
-        if (!q || !event_attempt(r, e) || e->step != activity_running_step(a) || (!streq_ptr(action, "approve") && !streq_ptr(action, "reject")))
+        if (!q || !event_attempt(r, e) || e->step != activity_running_step(a) ||
+                        (!streq_ptr(action, "approve") && !streq_ptr(action, "reject")))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(q->answers, q->n_answers_allocated, q->n_answers + 1))
                 return -ENOMEM;
@@ -508,7 +518,8 @@ static int collect_outputs(Activity *a) {
                 return -ENOMEM;
         for (unsigned i = a->def->list_start[LIST_MAIN]; t && i < a->def->list_start[LIST_MAIN + 1]; i++) {
                 JSON_OBJECT_FOREACH(t->steps[i].outputs, key, value) {
-                        if (!streq(key, "exitCode") && !streq(key, "ok") && !streq(key, "stdout") && json_set(all, key, json_ref(value)) < 0)
+                        if (!streq(key, "exitCode") && !streq(key, "ok") && !streq(key, "stdout") &&
+                                        json_set(all, key, json_ref(value)) < 0)
                                 return -ENOMEM;
                 }
         }
@@ -545,7 +556,8 @@ static int apply_activity_finished(Run *r, Event *e) {
         Phase *p = a ? activity_phase(a) : NULL;
         bool bad;
 
-        if (!a || !activity_state_may_become(a->state, e->activity_state) || !activity_state_is_terminal(e->activity_state) || !is_between_attempts(a))
+        if (!a || !activity_state_may_become(a->state, e->activity_state) || !activity_state_is_terminal(e->activity_state) ||
+                        !is_between_attempts(a))
                 return -EBADMSG;
         if (e->activity_state == ACTIVITY_SUCCESS && activity_attempt(a)->state != ATTEMPT_SUCCESS)
                 return -EBADMSG;

@@ -1,7 +1,9 @@
-/* What an activity does next: its attempts, their lists of steps, its retries and its requests (section 5 of the contract, rules 2–5, 8, 11, 12).
+/* What an activity does next: its attempts, their lists of steps, its retries and its requests (section 5 of the contract, rules 2–5, 8,
+ * 11, 12).
  *
- * decide_activity looks at one activity and appends the events that follow from its state until it has to wait: for a process, a person, a time or a slot.
- * The order of an attempt is pre → main → onSuccess|onFailure → post; next_step is the one place that knows which step of these comes next. */
+ * decide_activity looks at one activity and appends the events that follow from its state until it has to wait: for a process, a person,
+ * a time or a slot. The order of an attempt is pre → main → onSuccess|onFailure → post; attempt_next_step is the one place that knows
+ * which step of these comes next. */
 #include "run-private.h"
 
 #include <stdio.h>
@@ -257,7 +259,8 @@ static int back_off(const Decision *d, Activity *a) {
 static int give_up(const Decision *d, Activity *a) {
         _cleanup_free_ char *reason = NULL;
 
-        if (asprintf(&reason, _("Activity %s was interrupted %u times, more often than MaxResumes=%u allows"), a->def->name, a->resumes + 1, d->limits->max_resumes) < 0)
+        if (asprintf(&reason, _("Activity %s was interrupted %u times, more often than MaxResumes=%u allows"), a->def->name,
+                        a->resumes + 1, d->limits->max_resumes) < 0)
                 return -ENOMEM;
         return run_give_up(a->run, a, d->now, reason, d->outcome);
 }
@@ -422,7 +425,8 @@ static int request_stopped(const Decision *d, Activity *a, StopReason why) {
 
         if (!error)
                 return -ENOMEM;
-        return request_ended(d, a, why >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED, error, NULL, why >= STOP_CANCEL ? "cancelled" : "timeout", UID_ENGINE);
+        return request_ended(d, a, why >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED, error, NULL,
+                        why >= STOP_CANCEL ? "cancelled" : "timeout", UID_ENGINE);
 }
 
 static int request_expired(const Decision *d, Activity *a) {

@@ -1,7 +1,7 @@
-/* Deadlines: which ones a state calls for, and when they are on the clocks of this boot. They are never stored: stamps and spans are (in the events), and this
- * file makes deadlines of them, after each decision and again after a fold. A span is counted on the clock it was begun on where that clock still
- * runs, so that a change of the wall clock doesn't stretch it. Over a reboot the stored wall time says what is left, once, when the run is read back: from
- * then on that rest is counted on the clocks of the new boot. */
+/* Deadlines: which ones a state calls for, and when they are on the clocks of this boot. They are never stored: stamps and spans are (in
+ * the events), and this file makes deadlines of them, after each decision and again after a fold. A span is counted on the clock it was
+ * begun on where that clock still runs, so that a change of the wall clock doesn't stretch it. Over a reboot the stored wall time says
+ * what is left, once, when the run is read back: from then on that rest is counted on the clocks of the new boot. */
 #include "run-private.h"
 
 #include "i18n.h"
@@ -35,10 +35,12 @@ static usec_t step_moment(const Activity *a, const Attempt *t, int step) {
         return usec_add(t->step_started.mono, MIN(d->timeout, d->handler_timeout));
 }
 
-/* Of the pre and main steps the activity's timeout; of a list of hooks HookTimeoutSec, which stands between its steps, when they wait for a slot. */
+/* Of the pre and main steps the activity's timeout; of a list of hooks HookTimeoutSec, which stands between its steps, when they wait
+ * for a slot. */
 static usec_t attempt_moment(const Activity *a, const Attempt *t, int step, const Limits *limits) {
         if (step >= 0 && !step_list_is_main(activity_step_list(a, step)))
-                return t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY : usec_add(t->step_started.mono, usec_sub(limits->hook_timeout, t->hooks_used));
+                return t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY
+                                : usec_add(t->step_started.mono, usec_sub(limits->hook_timeout, t->hooks_used));
         if (t->stop != STOP_NOTHING || t->clock_since.wall == 0 || a->def->timeout == USEC_INFINITY || attempt_main_is_over(a, t))
                 return USEC_INFINITY;
         return usec_add(t->clock_since.mono, usec_sub(a->def->timeout, t->used));
@@ -48,6 +50,7 @@ int activity_arm(Activity *a, const Stamp *now, const Limits *limits) {
         Attempt *t = activity_attempt(a);
         bool running = t && t->state == ATTEMPT_RUNNING;
         int step = activity_running_step(a), r;
+        usec_t wait;
 
         r = deadline_set(a->run, &a->step_deadline, running ? step_moment(a, t, step) : USEC_INFINITY);
         if (r < 0)
@@ -56,7 +59,8 @@ int activity_arm(Activity *a, const Stamp *now, const Limits *limits) {
         if (r < 0)
                 return r;
         a->wait_deadline.kind = a->state == ACTIVITY_BACKOFF ? DEADLINE_BACKOFF : DEADLINE_REQUEST;
-        return deadline_set(a->run, &a->wait_deadline, a->wait_span > 0 && !a->ready ? usec_add(a->wait_from.boottime, a->wait_span) : USEC_INFINITY);
+        wait = a->wait_span > 0 && !a->ready ? usec_add(a->wait_from.boottime, a->wait_span) : USEC_INFINITY;
+        return deadline_set(a->run, &a->wait_deadline, wait);
 }
 
 bool activity_wait_is_over(const Activity *a, const Stamp *now) {
@@ -73,9 +77,11 @@ bool step_comes_too_late(const Activity *a, int step, const Stamp *now, const Li
 }
 
 int run_arm(Run *r, const Stamp *now) {
-        bool counts = r->timeout_since.wall > 0 && r->runbook->timeout != USEC_INFINITY && r->stop == STOP_NOTHING && !run_state_is_terminal(r->state);
+        bool counts = r->timeout_since.wall > 0 && r->runbook->timeout != USEC_INFINITY && r->stop == STOP_NOTHING &&
+                        !run_state_is_terminal(r->state);
 
-        return deadline_set(r, &r->deadline, counts ? usec_add(r->timeout_since.boottime, usec_sub(r->runbook->timeout, r->timeout_used)) : USEC_INFINITY);
+        return deadline_set(r, &r->deadline,
+                        counts ? usec_add(r->timeout_since.boottime, usec_sub(r->runbook->timeout, r->timeout_used)) : USEC_INFINITY);
 }
 
 usec_t run_next_deadline(const Run *r, DeadlineClock clock) {
@@ -131,7 +137,8 @@ int run_resume(Run *r, const Stamp *now, const Limits *limits) {
 }
 
 static int interrupt_step(Run *r, Activity *a, const Stamp *now, const Limits *limits, Outcome *o) {
-        _cleanup_json_ Json *error = error_new("INTERRUPTED", now->wall, "%s", _("runbookd was not there to see the end of this step; what was left of it was killed"));
+        _cleanup_json_ Json *error = error_new("INTERRUPTED", now->wall, "%s",
+                        _("runbookd was not there to see the end of this step; what was left of it was killed"));
         StepEnd end = { .state = STEP_FAILED, .exit_code = -1, .error = error, .interrupted = true, .log_end = a->log_end };
 
         if (limits->log_size)

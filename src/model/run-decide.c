@@ -1,6 +1,6 @@
-/* run_decide: brings a run as far as it can go. It works off what apply has marked (activities whose state or needs changed, phases that may start or end) and
- * what time has brought, one decision after the other, each an event that is applied at once, until only processes, people, clocks or slots can move
- * the run on. So each decision costs what changed, not what the run is large. */
+/* run_decide: brings a run as far as it can go. It works off what apply has marked (activities whose state or needs changed, phases that
+ * may start or end) and what time has brought, one decision after the other, each an event that is applied at once, until only
+ * processes, people, clocks or slots can move the run on. So each decision costs what changed, not what the run is large. */
 #include "run-private.h"
 
 #include <stdio.h>
@@ -69,14 +69,15 @@ static int decide_pending_phase(const Decision *d, Phase *p) {
                 return end_unstarted(d, p, PHASE_FAILED, ACTIVITY_SKIPPED, message);
         if (r < 0)
                 return r;
-        return holds ? apply_phase(d, p, EVENT_PHASE_STARTED, PHASE_RUNNING, NULL) : end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, _("its `if` is false"));
+        return holds ? apply_phase(d, p, EVENT_PHASE_STARTED, PHASE_RUNNING, NULL)
+                        : end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, _("its `if` is false"));
 }
 
 static int decide_phase(const Decision *d, Phase *p) {
         PhaseState state;
 
         if (p->state == PHASE_PENDING)
-                return d->run->state == RUN_RUNNING || d->run->state == RUN_ON_HOLD || d->run->stop != STOP_NOTHING ? decide_pending_phase(d, p) : 0;
+                return d->run->state != RUN_QUEUED || d->run->stop != STOP_NOTHING ? decide_pending_phase(d, p) : 0;
         if (p->state != PHASE_RUNNING || p->n_ended < p->def->n_activities)
                 return 0;
         state = p->n_bad > 0 ? PHASE_FAILED : p->n_cancelled > 0 ? PHASE_CANCELLED : PHASE_SUCCESS;
@@ -145,9 +146,11 @@ static int failure_reason(const Run *r, char **ret) {
         if (r->stop == STOP_RUN_TIMEOUT)
                 text = strdup(_("the run's timeout passed"));
         else if (r->deciding)
-                text = xasprintf(_("activity %s failed: %s"), r->deciding->def->name, strempty(json_string(json_get(activity_error(r->deciding), "message"))));
+                text = xasprintf(_("activity %s failed: %s"), r->deciding->def->name,
+                                strempty(json_string(json_get(activity_error(r->deciding), "message"))));
         else if (p)
-                text = p->reason ? xasprintf(_("phase %s failed: %s"), p->def->name, p->reason) : xasprintf(_("phase %s failed"), p->def->name);
+                text = p->reason ? xasprintf(_("phase %s failed: %s"), p->def->name, p->reason)
+                                : xasprintf(_("phase %s failed"), p->def->name);
         else
                 text = strdup(_("it had failures, which its partialSuccess: fail does not let pass"));
         *ret = text ? utf8_make_valid(text, strlen(text), EVENT_REASON_MAX) : NULL;

@@ -1,5 +1,6 @@
-/* What expressions see of a run: the contexts of section 3 of the contract, answered from the run's state when a name is asked for, never built ahead. And
- * what a step needs when it starts: its command, its environment, or its question, with all expressions carried out. */
+/* What expressions see of a run: the contexts of section 3 of the contract, answered from the run's state when a name is asked for,
+ * never built ahead. And what a step needs when it starts: its command, its environment, or its question, with all expressions carried
+ * out. */
 #include "run-private.h"
 
 #include "fd-util.h"
@@ -296,7 +297,8 @@ static int scope_lookup(void *userdata, ExprRoot root, const char *key, Json **r
         return -ENOENT;
 }
 
-/* success() and failure() of a phase or an activity speak of its needs and theirs; of a main step, of the steps before it in this attempt; of a hook step, of the main steps. */
+/* success() and failure() of a phase or an activity speak of its needs and theirs; of a main step, of the steps before it in this
+ * attempt; of a hook step, of the main steps. */
 static bool scope_failed(const Scope *s) {
         const Attempt *t = scope_attempt(s);
 
@@ -325,7 +327,8 @@ static bool scope_status(void *userdata, ExprStatus status) {
 }
 
 int condition_holds(Run *r, const Phase *p, Activity *a, int step, const Expr *e, const Limits *limits, bool *ret, char **ret_error) {
-        Scope s = { .run = r, .phase = p, .activity = a, .step = step, .env = step >= 0 ? ENV_STEP : a ? ENV_ACTIVITY : ENV_RUNBOOK, .limits = limits };
+        Scope s = { .run = r, .phase = p, .activity = a, .step = step, .env = step >= 0 ? ENV_STEP : a ? ENV_ACTIVITY : ENV_RUNBOOK,
+                        .limits = limits };
         ExprScope x = { .lookup = scope_lookup, .status = scope_status, .userdata = &s };
         _cleanup_json_ Json *v = NULL;
         int k = expr_eval(e, &x, &v, ret_error);
@@ -436,7 +439,8 @@ static int resolve_exec(const Scope *s, const StepDef *d, StrList *argv, char **
         return 0;
 }
 
-int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_argv, char ***ret_env, char **ret_directory, char **ret_error) {
+int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_argv, char ***ret_env, char **ret_directory,
+                char **ret_error) {
         const StepDef *d = &a->def->steps[step];
         Scope s = { .run = a->run, .activity = a, .step = step, .env = ENV_STEP, .limits = limits };
         _cleanup_(str_list_done) StrList argv = { 0 }, env = { 0 };

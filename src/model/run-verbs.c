@@ -1,4 +1,5 @@
-/* Facts and people's decisions: each becomes one event (a step's end, an answer, a cancel) in the outcome. What follows from it is run_decide's. */
+/* Facts and people's decisions: each becomes one event (a step's end, an answer, a cancel) in the outcome. What follows from it is
+ * run_decide's. */
 #include "run-private.h"
 
 #include <stdio.h>
@@ -57,7 +58,8 @@ int run_create(Run *r, const Stamp *now, const Actor *who, const RunOptions *opt
         return outcome_apply(o, r, e);
 }
 
-/* What the step was told to stop for overrules how its processes ended: one that traps the signal and exits with 0 was stopped all the same. */
+/* What the step was told to stop for overrules how its processes ended: one that traps the signal and exits with 0 was stopped all the
+ * same. */
 static int stopped_end(const Activity *a, int step, const Stamp *now, StepEnd *end, Json **ret_error) {
         if (a->stopping == STOP_NOTHING || end->interrupted)
                 return 0;
@@ -135,7 +137,8 @@ bool activity_was_answered(const Activity *a) {
         const Attempt *t = activity_attempt(a);
 
         for (unsigned i = 0; t && i < a->def->n_steps; i++)
-                if (a->def->steps[i].kind == STEP_APPROVAL && step_state_is_terminal(t->steps[i].state) && t->steps[i].state != STEP_SKIPPED &&
+                if (a->def->steps[i].kind == STEP_APPROVAL && step_state_is_terminal(t->steps[i].state) &&
+                                t->steps[i].state != STEP_SKIPPED &&
                     t->steps[i].state != STEP_CANCELLED)
                         return true;
         return false;
@@ -146,14 +149,16 @@ static int check_answer(const Run *r, const Activity *a, const Actor *who, char 
         const StepDef *d;
 
         if (!q || q->kind != WAITING_APPROVAL) {
-                if (asprintf(ret_error, _("Activity %s of run %u does not wait for an approval (it is %s); see: runbookctl status %u"), a->def->name, r->id,
+                if (asprintf(ret_error, _("Activity %s of run %u does not wait for an approval (it is %s); see: runbookctl status %u"),
+                                a->def->name, r->id,
                              activity_state_to_string(a->state), r->id) < 0)
                         return -ENOMEM;
                 return activity_was_answered(a) ? -EALREADY : -ESTALE;
         }
         d = &a->def->steps[activity_running_step(a)];
         if (!d->request.allow_starter && who->uid == r->started_by)
-                return refuse(ret_error, -EPERM, _("Who started the run may not answer this request (allowStarter: false); somebody else has to"));
+                return refuse(ret_error, -EPERM,
+                                _("Who started the run may not answer this request (allowStarter: false); somebody else has to"));
         for (size_t i = 0; i < q->n_answers; i++)
                 if (q->answers[i].uid == who->uid)
                         return refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
@@ -174,7 +179,8 @@ static int check_fields(const StepDef *d, bool approve, const Json *given, Json 
         if (missing && missing[0]) {
                 json_unref(*ret);
                 *ret = NULL;
-                r = asprintf(ret_error, _("The field “%s” needs a value; give it with -i %s=VALUE"), missing[0], missing[0]) < 0 ? -ENOMEM : -EINVAL;
+                r = asprintf(ret_error, _("The field “%s” needs a value; give it with -i %s=VALUE"), missing[0], missing[0]) < 0 ? -ENOMEM
+                                : -EINVAL;
         }
         for (char **m = missing; m && *m; m++)
                 free(*m);
@@ -182,7 +188,8 @@ static int check_fields(const StepDef *d, bool approve, const Json *given, Json 
         return r;
 }
 
-int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o, char **ret_error) {
+int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o,
+                char **ret_error) {
         _cleanup_json_ Json *fields = NULL;
         _cleanup_(event_freep) Event *e = NULL;
         int k = check_answer(r, a, who, ret_error);
@@ -198,7 +205,8 @@ int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool app
         e->activity = (int) a->def->index;
         e->attempt = activity_attempt(a)->number;
         e->step = activity_running_step(a);
-        if (json_set_string(e->data, "action", approve ? "approve" : "reject") < 0 || json_set(e->data, "fields", TAKE_PTR(fields)) < 0 || set_comment(e, comment) < 0)
+        if (json_set_string(e->data, "action", approve ? "approve" : "reject") < 0 || json_set(e->data, "fields", TAKE_PTR(fields)) < 0 ||
+                        set_comment(e, comment) < 0)
                 return -ENOMEM;
         return outcome_apply(o, r, TAKE_PTR(e));
 }

@@ -1,5 +1,6 @@
-/* What a transition costs: how often the state machine looks at an activity, arms its deadlines or looks at a phase, for each thing that happens, in a run of
- * ten activities and in one of ten thousand. The linker puts the counters in between (--wrap), so that nothing but the calls themselves is counted. */
+/* What a transition costs: how often the state machine looks at an activity, arms its deadlines or looks at a phase, for each thing that
+ * happens, in a run of ten activities and in one of ten thousand. The linker puts the counters in between (--wrap), so that nothing but
+ * the calls themselves is counted. */
 #include <stdio.h>
 
 #include "run-private.h"

@@ -1,4 +1,5 @@
-/* What a scenario may expect: tables of names, each with the function that finds the value. A value is compared whole; the few that are compared in part say so. */
+/* What a scenario may expect: tables of names, each with the function that finds the value. A value is compared whole; the few that are
+ * compared in part say so. */
 #include "scenario.h"
 
 #include <stdio.h>
@@ -39,7 +40,7 @@ static Json *reason(const World *w) { return string_or_null(w->run->reason); }
 static Json *order(const World *w) { return string_list(w->order, w->n_order); }
 static Json *stopped(const World *w) { return string_list(w->stopped, w->n_stopped); }
 static Json *running(const World *w) { return json_new_uint(w->n_processes); }
-static Json *again(const World *w) { return json_new_uint(w->n_again); }
+static Json *again(const World *w) { return json_ref(w->again); }
 static Json *requests(const World *w) { return json_new_uint(w->n_requests); }
 static Json *resolved(const World *w) { return json_ref(w->resolved); }
 static Json *finished(const World *w) { return json_new_uint(w->n_finished); }
@@ -89,13 +90,16 @@ static Json *activity_outputs(const World *w, const Activity *a) { return json_r
 static Json *activity_reason(const World *w, const Activity *a) { return string_or_null(a->reason); }
 static Json *error(const World *w, const Activity *a) { return string_or_null(json_string(json_get(activity_error(a), "code"))); }
 static Json *message(const World *w, const Activity *a) { return string_or_null(json_string(json_get(activity_error(a), "message"))); }
-static Json *waiting_for(const World *w, const Activity *a) { return string_or_null(a->request ? waiting_for_to_string(a->request->kind)
-                : NULL); }
+static Json *waiting_for(const World *w, const Activity *a) {
+        return string_or_null(a->request ? waiting_for_to_string(a->request->kind) : NULL);
+}
 /* From the creation of the run, on the wall clock. */
-static Json *next_retry(const World *w, const Activity *a) { return a->next_retry_at ? seconds(a->next_retry_at - w->run->created_at)
-                : NULL; }
-static Json *deadline(const World *w, const Activity *a) { return a->request && a->request->deadline
-                ? seconds(a->request->deadline - w->run->created_at) : NULL; }
+static Json *next_retry(const World *w, const Activity *a) {
+        return a->next_retry_at ? seconds(a->next_retry_at - w->run->created_at) : NULL;
+}
+static Json *deadline(const World *w, const Activity *a) {
+        return a->request && a->request->deadline ? seconds(a->request->deadline - w->run->created_at) : NULL;
+}
 
 static Json *attempts(const World *w, const Activity *a) {
         Json *j = json_new_array();
@@ -165,8 +169,8 @@ static Json *waits(const World *w, const Activity *a) {
                 const Stored *e = &w->stored[i];
                 _cleanup_json_ Json *data = NULL;
 
-                if (streq(e->type, "activity-backoff") && streq(e->subject, a->def->name) && json_parse(e->data, strlen(e->data),
-                                &data) >= 0)
+                if (streq(e->type, "activity-backoff") && streq(e->subject, a->def->name) &&
+                                json_parse(e->data, strlen(e->data), &data) >= 0)
                         (void) json_append(j, json_new_double((double) json_int(json_get(data, "span")) / 1e6));
         }
         return j;
@@ -239,8 +243,8 @@ static void expect_env(Scenario *s, const Json *map) {
                         const char *v = strempty(json_string(json_at(list, i)));
                         bool there = strchr(v, '=') && list_has(found, json_at(list, i));
                         for (size_t k = 0; !strchr(v, '=') && k < json_length(found); k++)
-                                there = there || (startswith(json_string(json_at(found, k)), v) && json_string(json_at(found,
-                                                k))[strlen(v)] == '=');
+                                there = there || (startswith(json_string(json_at(found, k)), v) &&
+                                                json_string(json_at(found, k))[strlen(v)] == '=');
                         if (!found || there == !strchr(v, '='))
                                 scenario_fail(s, "environment of %s: %s%s in %s", key, v, strchr(v, '=') ? " is not" : " is",
                                                 strempty(all));
@@ -277,8 +281,8 @@ static const struct {
         const char *name;
         void (*check)(Scenario *s, const Json *map);
 } other_values[] = {
-        { "phases", phase_states }, { "phaseReasons", phase_reasons }, { "env", expect_env }, { "argv", expect_argv }, { "directory",
-                        expect_directory }, { "request", expect_request },
+        { "phases", phase_states }, { "phaseReasons", phase_reasons }, { "env", expect_env }, { "argv", expect_argv },
+                        { "directory", expect_directory }, { "request", expect_request },
 };
 
 static void expect_one(Scenario *s, const char *key, const Json *value) {

@@ -1,4 +1,5 @@
-/* See invariants.h. The rules are written a second time here, slowly and from the contract: nothing is asked of the code that they check but its state. */
+/* See invariants.h. The rules are written a second time here, slowly and from the contract: nothing is asked of the code that they check
+ * but its state. */
 #include "invariants.h"
 
 #include <stdarg.h>
@@ -118,8 +119,8 @@ static bool activity_needs_failed(const Run *r, const PhaseDef *p, unsigned node
 static bool activity_chain_failed(const Run *r, const PhaseDef *p, unsigned node) {
         const Activity *a = &r->activities[p->first_activity + node];
 
-        return (a->state == ACTIVITY_FAILED && a->def->failure_policy != FAILURE_CONTINUE) || (a->state == ACTIVITY_FAILED && a->given_up) ||
-                        a->state == ACTIVITY_CANCELLED ||
+        return (a->state == ACTIVITY_FAILED && a->def->failure_policy != FAILURE_CONTINUE) ||
+                        (a->state == ACTIVITY_FAILED && a->given_up) || a->state == ACTIVITY_CANCELLED ||
                activity_needs_failed(r, p, node);
 }
 
@@ -243,8 +244,8 @@ static int check_activity_finished(Invariants *v, const Run *r, const Event *e) 
                 return broken(v, "%s was skipped without a reason", a->def->name);
         if (!t || (e->activity_state != ACTIVITY_SUCCESS && e->activity_state != ACTIVITY_FAILED))
                 return 0;
-        if (!hooks_were_stopped(v, r, a) && !(t->hooks_timed_out & (1u << l)) && t->state != ATTEMPT_INTERRUPTED && !list_is_complete(a, t,
-                        l))
+        if (!hooks_were_stopped(v, r, a) && !(t->hooks_timed_out & (1u << l)) && t->state != ATTEMPT_INTERRUPTED &&
+                        !list_is_complete(a, t, l))
                 return broken(v, "%s ended and %s did not run", a->def->name, step_list_to_string(l));
         return 0;
 }
@@ -420,8 +421,8 @@ static int check_deadlines(Invariants *v, const World *w, const Activity *a) {
         const StepDef *d = step >= 0 ? &a->def->steps[step] : NULL;
         bool runs = d && t->steps[step].state == STEP_RUNNING, in_main = d && (d->list == LIST_PRE || d->list == LIST_MAIN);
         bool of_step = runs && MIN(d->timeout, d->handler_timeout) != USEC_INFINITY && !t->step_timed_out;
-        bool of_wait = (a->state == ACTIVITY_BACKOFF && !a->ready) || (a->request && d && MIN(d->request.timeout,
-                        d->timeout) != USEC_INFINITY);
+        bool of_wait = (a->state == ACTIVITY_BACKOFF && !a->ready) ||
+                        (a->request && d && MIN(d->request.timeout, d->timeout) != USEC_INFINITY);
         bool of_main = runs && in_main && a->def->timeout != USEC_INFINITY && t->stop == STOP_NOTHING;
         bool of_hook = runs && !in_main && !(t->hooks_timed_out & (1u << d->list));
 

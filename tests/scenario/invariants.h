@@ -1,5 +1,6 @@
-/* What must hold in every run whatever its runbook and whatever happens to it. A Watcher: it folds each stored event into a run of its own and looks at the
- * move that it made; after each turn it compares that run with the live one and counts again what the live one counts as it goes. */
+/* What must hold in every run whatever its runbook and whatever happens to it. A Watcher: it folds each stored event into a run of its
+ * own and looks at the move that it made; after each turn it compares that run with the live one and counts again what the live one
+ * counts as it goes. */
 #pragma once
 
 #include "world.h"

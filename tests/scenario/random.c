@@ -1,6 +1,6 @@
-/* Random runbooks, and what may happen to them: random [--seed N] [--runs M] [--verbose]. Each run is made up as a scenario (manual: processes end by its script
- * only), played under the invariants of invariants.c, and brought to its end. One that fails is made smaller as long as it still fails, and printed as a
- * scenario file for run-scenarios. The same seed makes the same runs on every machine. */
+/* Random runbooks, and what may happen to them: random [--seed N] [--runs M] [--verbose]. Each run is made up as a scenario (manual:
+ * processes end by its script only), played under the invariants of invariants.c, and brought to its end. One that fails is made smaller
+ * as long as it still fails, and printed as a scenario file for run-scenarios. The same seed makes the same runs on every machine. */
 #include <getopt.h>
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
-/* Runs scenario files, or all those of a directory: run-scenarios [FILE|DIRECTORY…]. README.md beside this file has the format. After each turn of each
- * scenario the invariants of invariants.c must hold, and at its end the fold of the stored events must equal the live run, whatever the scenario is about. */
+/* Runs scenario files, or all those of a directory: run-scenarios [FILE|DIRECTORY…]. README.md beside this file has the format. After
+ * each turn of each scenario the invariants of invariants.c must hold, and at its end the fold of the stored events must equal the live
+ * run, whatever the scenario is about. */
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>

@@ -1,6 +1,7 @@
-/* Plays scenarios. First every process that may end does, the oldest first; when nothing moves, the next item of the script is done; after the last one time
- * passes, deadline by deadline, until the run has ended or waits for a person. In a `manual` scenario, which is what the random suite makes up, processes end by
- * the script only, items that do not fit are passed over, and at the end everything is brought to its end. */
+/* Plays scenarios. First every process that may end does, the oldest first; when nothing moves, the next item of the script is done;
+ * after the last one time passes, deadline by deadline, until the run has ended or waits for a person. In a `manual` scenario, which is
+ * what the random suite makes up, processes end by the script only, items that do not fit are passed over, and at the end everything is
+ * brought to its end. */
 #include "scenario.h"
 
 #include <fcntl.h>
@@ -61,13 +62,15 @@ static void build_end(const StepDef *d, const Json *x, usec_t at, StepEnd *ret, 
         if (signal)
                 *ret_error = error_new("SIGNAL", at, "killed by %s", signal);
         else if (!ok && !answers)
-                *ret_error = error_new(own ? own : "EXIT", at, "%s", json_string(json_get(x, "message")) ? json_string(json_get(x, "message")) : "exited badly");
+                *ret_error = error_new(own ? own : "EXIT", at, "%s",
+                                json_string(json_get(x, "message")) ? json_string(json_get(x, "message")) : "exited badly");
         (void) json_set(outputs, "exitCode", signal ? NULL : json_new_int(code));
         (void) json_set_bool(outputs, "ok", ok);
         JSON_OBJECT_FOREACH(json_get(x, "outputs"), k, v)
                 (void) json_set(outputs, k, json_ref(v));
         *ret_outputs = outputs;
-        *ret = (StepEnd) { .state = *ret_error ? STEP_FAILED : STEP_SUCCESS, .exit_code = signal ? -1 : code, .error = *ret_error, .outputs = outputs,
+        *ret = (StepEnd) { .state = *ret_error ? STEP_FAILED : STEP_SUCCESS, .exit_code = signal ? -1 : code, .error = *ret_error,
+                        .outputs = outputs,
                            .log_end = (uint64_t) json_int(json_get(x, "log")) };
 }
 
@@ -87,7 +90,8 @@ static Json *killed_by_sigterm(void) {
         return j;
 }
 
-/* Is this process due? `hangs`: it ends when it is told to stop; `stays`: when it is told again; {stopped: …}: when it is told to stop, it ends like that. */
+/* Is this process due? `hangs`: it ends when it is told to stop; `stays`: when it is told again; {stopped: …}: when it is told to stop,
+ * it ends like that. */
 static bool process_is_due(const Process *p, const Json *x, Json **ret) {
         const char *how = json_string(x);
 
@@ -248,8 +252,8 @@ static void do_crash(Scenario *s, const Json *item, const Json *value) {
                 _cleanup_free_ char *key = world_process_key(w, i);
                 json_unref(take_exit(s, key));
         }
-        check(s, "crash", world_crash(w, streq(how, "clean") ? CRASH_CLEAN : streq(how, "reboot") ? CRASH_REBOOT : CRASH_KILL, span_of(s,
-                        json_get(item, "down"))));
+        check(s, "crash", world_crash(w, streq(how, "clean") ? CRASH_CLEAN : streq(how, "reboot") ? CRASH_REBOOT : CRASH_KILL,
+                        span_of(s, json_get(item, "down"))));
 }
 
 /* Lets time pass, from deadline to deadline; processes end as they become due. */
@@ -302,10 +306,10 @@ static const struct {
         const char *name;
         void (*run)(Scenario *s, const Json *item, const Json *value);
 } verbs[] = {
-        { "approve", do_approve }, { "reject", do_reject }, { "end", do_end },     { "cannotStart", do_cannot_start }, { "expect",
-                        do_expect }, { "cancel", do_cancel },
-        { "crash", do_crash },     { "advance", do_advance }, { "late", do_late }, { "sleep", do_sleep },              { "clock",
-                        do_clock },   { "slots", do_slots },
+        { "approve", do_approve }, { "reject", do_reject }, { "end", do_end },     { "cannotStart", do_cannot_start },
+                        { "expect", do_expect }, { "cancel", do_cancel },
+        { "crash", do_crash },     { "advance", do_advance }, { "late", do_late }, { "sleep", do_sleep },
+                        { "clock", do_clock },   { "slots", do_slots },
 };
 
 static void do_item(Scenario *s, const Json *item) {
@@ -473,7 +477,8 @@ static int prepare(Scenario *s) {
 }
 
 bool scenario_run(Scenario *s, const char *file, Json *source) {
-        *s = (Scenario) { .file = file, .source = json_ref(source), .started = json_new_object(), .manual = json_bool(json_get(source, "manual")) };
+        *s = (Scenario) { .file = file, .source = json_ref(source), .started = json_new_object(),
+                        .manual = json_bool(json_get(source, "manual")) };
         s->exits = json_has(source, "world") ? json_copy(json_get(source, "world")) : json_new_object();
         check_members(s);
         if (prepare(s) < 0)

@@ -1,5 +1,5 @@
-/* Two runs compared in all that events say, and the fold of a world's history against its live run. What a fold can't know (queues, what a running
- * process was told) is left out; what follows from the state at the same moment is made anew and compared too. */
+/* Two runs compared in all that events say, and the fold of a world's history against its live run. What a fold can't know (queues, what
+ * a running process was told) is left out; what follows from the state at the same moment is made anew and compared too. */
 #include "world.h"
 
 #include <stdio.h>
@@ -179,12 +179,14 @@ static int check_settled(const World *w, Run *again, char **ret_difference) {
         if (r >= 0)
                 r = run_decide(again, &w->now, &w->limits, &slots, &o);
         if (r >= 0 && o.n_events > 0) {
-                *ret_difference = xasprintf("the folded run goes on by itself: %s %s", event_type_to_string(o.events[0]->type), strempty(event_subject(o.events[0], w->runbook)));
+                *ret_difference = xasprintf("the folded run goes on by itself: %s %s", event_type_to_string(o.events[0]->type),
+                                strempty(event_subject(o.events[0], w->runbook)));
                 r = -EBADMSG;
         }
         for (DeadlineClock c = 0; r >= 0 && c < _DEADLINE_CLOCK_MAX; c++)
                 if (run_next_deadline(again, c) != run_next_deadline(w->run, c)) {
-                        *ret_difference = xasprintf("next deadline on clock %u: %llu, folded %llu", (unsigned) c, (unsigned long long) run_next_deadline(w->run, c),
+                        *ret_difference = xasprintf("next deadline on clock %u: %llu, folded %llu", (unsigned) c,
+                                        (unsigned long long) run_next_deadline(w->run, c),
                                                     (unsigned long long) run_next_deadline(again, c));
                         r = -EBADMSG;
                 }

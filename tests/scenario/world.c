@@ -18,7 +18,7 @@ int world_init(World *w, Runbook *runbook, Json *inputs, unsigned slots) {
                 .now = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 },
                 .limits = { .max_resumes = 3, .hook_timeout = 5 * USEC_PER_MINUTE, .log_tail = test_log_tail },
                 .max_slots = slots, .slots = slots, .env = json_new_object(), .argv = json_new_object(), .directory = json_new_object(),
-                                .resolved = json_new_array(),
+                                .resolved = json_new_array(), .again = json_new_array(),
         };
         r = run_new(7, w->runbook, &w->run);
         if (r < 0)
@@ -52,6 +52,7 @@ void world_done(World *w) {
         json_unref(w->argv);
         json_unref(w->directory);
         json_unref(w->resolved);
+        json_unref(w->again);
         run_free(w->run);
         runbook_unref(w->runbook);
         *w = (World) { 0 };
@@ -126,8 +127,8 @@ static int note_start(World *w, const Effect *f) {
         if (!f->event || f->event->type != EVENT_STEP_STARTED || f->event->activity != (int) f->activity->def->index ||
                         f->event->step != f->step)
                 return -EBADMSG;
-        if (!key || !GREEDY_REALLOC(w->order, w->n_order_allocated, w->n_order + 1) || !GREEDY_REALLOC(w->processes,
-                        w->n_processes_allocated, w->n_processes + 1))
+        if (!key || !GREEDY_REALLOC(w->order, w->n_order_allocated, w->n_order + 1) ||
+                        !GREEDY_REALLOC(w->processes, w->n_processes_allocated, w->n_processes + 1))
                 return -ENOMEM;
         (void) json_set(w->env, key, strings_to_json(f->env));
         (void) json_set(w->argv, key, strings_to_json(f->argv));
@@ -145,8 +146,7 @@ static int note_stop(World *w, const Effect *f) {
                         return -EBADMSG;
                 w->stopped[w->n_stopped++] = step_key(f->activity, f->step);
                 w->processes[i].stops++;
-                w->n_again += f->again;
-                return 0;
+                return f->again ? json_append(w->again, json_new_string(w->stopped[w->n_stopped - 1])) : 0;
         }
         return -ESRCH;
 }
@@ -277,6 +277,6 @@ void world_sleep(World *w, usec_t span) {
 usec_t world_next_deadline(const World *w) {
         usec_t steps = run_next_deadline(w->run, CLOCK_OF_STEPS), waits = run_next_deadline(w->run, CLOCK_OF_WAITS);
 
-        return MIN(steps == USEC_INFINITY ? USEC_INFINITY : usec_sub(steps, w->now.mono), waits == USEC_INFINITY ? USEC_INFINITY
-                        : usec_sub(waits, w->now.boottime));
+        return MIN(steps == USEC_INFINITY ? USEC_INFINITY : usec_sub(steps, w->now.mono),
+                        waits == USEC_INFINITY ? USEC_INFINITY : usec_sub(waits, w->now.boottime));
 }

@@ -1,5 +1,5 @@
-/* A scripted world around one run, with a virtual clock: steps end as the script says, people answer, time passes, the daemon dies. Used by the scenario suite,
- * which reads its script from files, and by the random suite, which makes one up. */
+/* A scripted world around one run, with a virtual clock: steps end as the script says, people answer, time passes, the daemon dies. Used
+ * by the scenario suite, which reads its script from files, and by the random suite, which makes one up. */
 #pragma once
 
 #include "run.h"
@@ -45,7 +45,8 @@ struct World {
         Json *env;                                      /* "activity/step" -> array of "K=V" of its newest start */
         Json *argv, *directory;
         Json *resolved;                                 /* how requests ended */
-        unsigned n_again, n_requests, n_finished;
+        Json *again;                                    /* "activity/step" of those that were told to stop without grace */
+        unsigned n_requests, n_finished;
         /* Processes that run, oldest first. */
         Process *processes;
         size_t n_processes, n_processes_allocated;
@@ -64,7 +65,8 @@ void world_sleep(World *w, usec_t span);                /* the machine is suspen
 char *world_process_key(const World *w, size_t i);      /* "activity/step", new string */
 /* Folds the stored events into a new run. */
 int world_fold(const World *w, Run **ret);
-/* Is the fold of the stored events equal to the live run, and has nothing left to decide that the live run had not? 0, or -EBADMSG and a new string that says the difference. */
+/* Is the fold of the stored events equal to the live run, and has nothing left to decide that the live run had not? 0, or -EBADMSG and a
+ * new string that says the difference. */
 int world_check_fold(const World *w, char **ret_difference);
 /* Are two runs equal in all that events say? NULL: yes; else what differs, a new string. */
 char *run_difference(const Run *a, const Run *b);

@@ -1,4 +1,5 @@
-/* A run for the tests of the state machine: a runbook from text, a clock that stands until it is told to pass, processes that end when the test says so. */
+/* A run for the tests of the state machine: a runbook from text, a clock that stands until it is told to pass, processes that end when
+ * the test says so. */
 #pragma once
 
 #include <stdio.h>
@@ -161,14 +162,15 @@ static _unused_ char *run_snapshot(const Run *r) {
                 _cleanup_free_ char *key = NULL, *text = NULL;
 
                 assert_true(asprintf(&key, "#%u", i) > 0);
-                assert_true(asprintf(&text, "%u %u %d %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up, t
-                                ? t->cursor : 0, t ? t->stop : 0,
-                                     t ? t->hooks_timed_out : 0, t ? t->failed : 0, t ? t->step_timed_out : 0, a->request
-                                                     ? (unsigned long long) a->request->n_answers : 0) > 0);
+                assert_true(asprintf(&text, "%u %u %d %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up,
+                                t ? t->cursor : 0, t ? t->stop : 0,
+                                     t ? t->hooks_timed_out : 0, t ? t->failed : 0, t ? t->step_timed_out : 0,
+                                                     a->request ? (unsigned long long) a->request->n_answers : 0) > 0);
                 assert_ok(json_set_string(j, key, text));
         }
         return json_to_string(j, true);
 }
 
-#define assert_state(f, activity, expected) assert_string_equal(activity_state_to_string(fixture_activity(f, activity)->state), activity_state_to_string(expected))
+#define assert_state(f, activity, expected)                                                                                     \
+        assert_string_equal(activity_state_to_string(fixture_activity(f, activity)->state), activity_state_to_string(expected))
 #define assert_run_state(f, expected) assert_string_equal(run_state_to_string((f)->run->state), run_state_to_string(expected))

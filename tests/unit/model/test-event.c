@@ -1,10 +1,11 @@
-/* The codec of events: every type goes into the store and comes back the same; no row from a damaged store becomes an event that it should not be. */
+/* The codec of events: every type goes into the store and comes back the same; no row from a damaged store becomes an event that it
+ * should not be. */
 #include "run-fixture.h"
 
 static const char *const runbook_text =
         "phases:\n"
         "  - {name: p, activities: [{name: a, steps: [{name: first, run: 'true'}, {uses: 'builtin:approval'}], hooks: {post: [{run: "
-                        "'true'}]}}]}\n"
+        "'true'}]}}]}\n"
         "  - {name: q, activities: [{name: b, run: 'true'}]}\n";
 
 static Json *parse(const char *text) {
@@ -171,8 +172,8 @@ static void test_types(void **state) {
 }
 
 static void test_nothing_to_store(void **state) {
-        static const EventType empty[] = { EVENT_RUN_CREATED, EVENT_RUN_STARTED, EVENT_RUN_CANCEL, EVENT_RUN_TIMED_OUT, EVENT_PHASE_STARTED,
-                        EVENT_HOOK_TIMED_OUT, EVENT_STEP_STARTED };
+        static const EventType empty[] = { EVENT_RUN_CREATED, EVENT_RUN_STARTED, EVENT_RUN_CANCEL, EVENT_RUN_TIMED_OUT,
+                        EVENT_PHASE_STARTED, EVENT_HOOK_TIMED_OUT, EVENT_STEP_STARTED };
 
         for (size_t i = 0; i < ELEMENTSOF(empty); i++) {
                 _cleanup_(event_freep) Event *e = full_event(empty[i]);

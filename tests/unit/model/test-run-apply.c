@@ -1,5 +1,5 @@
-/* run_apply: which events are possible in which state. Every type, with every subject, attempt, step and state that one could think of, in every situation that a
- * small run goes through: what is accepted is written down below, and what is refused must change nothing. */
+/* run_apply: which events are possible in which state. Every type, with every subject, attempt, step and state that one could think of,
+ * in every situation that a small run goes through: what is accepted is written down below, and what is refused must change nothing. */
 #include "run-fixture.h"
 
 static const char *const runbook_text =
@@ -64,7 +64,8 @@ static const struct {
         { "nothing yet", _EVENT_TYPE_INVALID, -1, 0, T(RUN_CREATED) },
         { "queued", EVENT_RUN_CREATED, -1, 1, ANY_TIME | T(RUN_STARTED) | T(ACTIVITY_FINISHED) },
         { "started", EVENT_RUN_STARTED, -1, 1, ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(PHASE_STARTED) | T(ACTIVITY_FINISHED) },
-        { "phase started", EVENT_PHASE_STARTED, -1, 1, ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
+        { "phase started", EVENT_PHASE_STARTED, -1, 1,
+                        ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
         { "attempt started", EVENT_ATTEMPT_STARTED, -1, 1,
           ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_TIMED_OUT) | T(ATTEMPT_FINISHED) | T(STEP_STARTED) | T(STEP_FINISHED) | T(REQUEST_OPENED) |
                   T(ACTIVITY_FINISHED) },
@@ -74,16 +75,20 @@ static const struct {
           ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_TIMED_OUT) | T(STEP_TIMED_OUT) | T(STEP_FINISHED) | T(ACTIVITY_FINISHED) },
         { "hook runs", EVENT_STEP_STARTED, POST, 1,
           ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(HOOK_TIMED_OUT) | T(STEP_TIMED_OUT) | T(STEP_FINISHED) | T(ACTIVITY_FINISHED) },
-        { "attempt failed", EVENT_ATTEMPT_FINISHED, -1, 1, ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ACTIVITY_BACKOFF) | T(ACTIVITY_FINISHED) },
-        { "backoff", EVENT_ACTIVITY_BACKOFF, -1, 1, ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
-        { "interrupted", EVENT_ATTEMPT_FINISHED, -1, 2, ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_BACKOFF) | T(ACTIVITY_FINISHED) },
+        { "attempt failed", EVENT_ATTEMPT_FINISHED, -1, 1,
+                        ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ACTIVITY_BACKOFF) | T(ACTIVITY_FINISHED) },
+        { "backoff", EVENT_ACTIVITY_BACKOFF, -1, 1,
+                        ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
+        { "interrupted", EVENT_ATTEMPT_FINISHED, -1, 2,
+                        ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_BACKOFF) | T(ACTIVITY_FINISHED) },
         { "waits for a person", EVENT_REQUEST_OPENED, -1, 1,
           ANY_TIME | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_TIMED_OUT) | T(STEP_FINISHED) | T(REQUEST_ANSWERED) | T(ACTIVITY_FINISHED) },
         { "on hold", EVENT_RUN_STATE, -1, 1,
           ANY_TIME | T(RUN_STATE) | T(ATTEMPT_TIMED_OUT) | T(STEP_FINISHED) | T(REQUEST_ANSWERED) | T(ACTIVITY_FINISHED) },
         { "all activities of a phase ended", EVENT_ACTIVITY_FINISHED, -1, 2,
                         T(RUN_CANCEL) | T(RUN_FINISHED) | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(PHASE_FINISHED) | T(ACTIVITY_FINISHED) },
-        { "next phase", EVENT_PHASE_STARTED, -1, 2, T(RUN_CANCEL) | T(RUN_FINISHED) | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
+        { "next phase", EVENT_PHASE_STARTED, -1, 2,
+                        T(RUN_CANCEL) | T(RUN_FINISHED) | T(RUN_TIMED_OUT) | T(RUN_STATE) | T(ATTEMPT_STARTED) | T(ACTIVITY_FINISHED) },
         { "all phases ended", EVENT_PHASE_FINISHED, -1, 2, T(RUN_CANCEL) | T(RUN_FINISHED) | T(RUN_TIMED_OUT) | T(RUN_STATE) },
         { "ended", EVENT_RUN_FINISHED, -1, 1, 0 },
 };

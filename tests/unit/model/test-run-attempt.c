@@ -1,5 +1,5 @@
-/* Attempts: which lists of steps run, what stops a process and how often it is told, and what follows the end of an attempt. The orders that people see are told by
- * the scenarios; here every combination of what can go wrong is gone through. */
+/* Attempts: which lists of steps run, what stops a process and how often it is told, and what follows the end of an attempt. The orders
+ * that people see are told by the scenarios; here every combination of what can go wrong is gone through. */
 #include "run-fixture.h"
 
 static const char *const all_lists =
@@ -47,8 +47,8 @@ static void test_lists(void **state) {
                 const char *first, *second;             /* attempts */
                 ActivityState end;
         } table[] = {
-                { -1, "pmmso", NULL, ACTIVITY_SUCCESS }, { 0, "po", "pfo", ACTIVITY_FAILED }, { 1, "pmo", "pmfo", ACTIVITY_FAILED }, { 2,
-                                "pmmo", "pmmfo", ACTIVITY_FAILED },
+                { -1, "pmmso", NULL, ACTIVITY_SUCCESS }, { 0, "po", "pfo", ACTIVITY_FAILED }, { 1, "pmo", "pmfo", ACTIVITY_FAILED },
+                                { 2, "pmmo", "pmmfo", ACTIVITY_FAILED },
                 { 3, "pmmso", NULL, ACTIVITY_SUCCESS },  { 5, "pmmso", NULL, ACTIVITY_SUCCESS },
         };
 

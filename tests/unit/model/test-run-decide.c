@@ -1,5 +1,6 @@
-/* run_decide: the work queues come to their end, phases and the run end as section 4 says, and the state of the run follows what can move. Most of it is told by
- * the scenarios; here stand the ends that no runbook of this version can reach yet, what is counted, and the caps. */
+/* run_decide: the work queues come to their end, phases and the run end as section 4 says, and the state of the run follows what can
+ * move. Most of it is told by the scenarios; here stand the ends that no runbook of this version can reach yet, what is counted, and the
+ * caps. */
 #include "run-fixture.h"
 
 /* A failed step in one activity and a fine one beside it. */
@@ -22,12 +23,14 @@ static RunState end_with(const char *yaml, PartialSuccess partial, bool critical
 
 /* S1.18: partial success only where the runbook models it. */
 static void test_partial_success(void **state) {
-        static const char *const tolerated = "phases: [{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}, {name: "
-                        "q, activities: [{name: b, run: 'true'}]}]";
-        static const char *const plain = "phases: [{name: p, activities: [{name: a, run: 'true'}]}, {name: q, activities: [{name: b, run: "
-                        "'true'}]}]";
-        static const char *const step = "phases: [{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}, "
-                        "{name: q, activities: [{name: b, run: 'true'}]}]";
+        static const char *const tolerated =
+                        "phases: [{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}, {name: q, activities: [{name: "
+                        "b, run: 'true'}]}]";
+        static const char *const plain =
+                        "phases: [{name: p, activities: [{name: a, run: 'true'}]}, {name: q, activities: [{name: b, run: 'true'}]}]";
+        static const char *const step =
+                        "phases: [{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}, {name: q, "
+                        "activities: [{name: b, run: 'true'}]}]";
 
         assert_int_equal(end_with(tolerated, PARTIAL_SUCCESS, true, true), RUN_SUCCESS);
         assert_int_equal(end_with(tolerated, PARTIAL_ALLOW, true, true), RUN_PARTIAL_SUCCESS);
@@ -138,8 +141,8 @@ static void test_reason_is_cut(void **state) {
         fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
         fixture_turn(&f);
         _cleanup_json_ Json *error = error_new("EXIT", 0, "%s", message);
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .error = error,
-                        .exit_code = 1 }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,
+                        &(StepEnd) { .state = STEP_FAILED, .error = error, .exit_code = 1 }, &f.outcome));
         fixture_turn(&f);
         assert_true(strlen(f.run->reason) <= EVENT_REASON_MAX);
         assert_true(strlen(f.run->reason) >= EVENT_REASON_MAX - 1);

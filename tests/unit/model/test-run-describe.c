@@ -8,7 +8,7 @@ static const char *const small =
         "  - name: p\n"
         "    activities:\n"
         "      - {name: a, steps: [{name: Build it, run: 'true'}, {id: second, run: 'true'}], hooks: {pre: [{run: 'true'}], onFailure: "
-                        "[{run: 'true'}]}}\n"
+        "[{run: 'true'}]}}\n"
         "      - {name: b, if: 'false', run: 'true'}\n";
 
 /* The object of an ended run, whole: a new member, a lost one or one of another name shows here. */
@@ -27,7 +27,7 @@ static void test_run(void **state) {
                 "{\"name\":\"second\",\"id\":\"second\",\"hook\":null,\"state\":\"success\",\"exitCode\":0,\"error\":null,\"outputs\":{},\"startedAt\":1800000002000000,"
                 "\"finishedAt\":1800000003000000}]}]},"
                 "{\"name\":\"b\",\"phase\":\"p\",\"state\":\"skipped\",\"waitingFor\":null,\"reason\":\"its `if` is "
-                                "false\",\"reusedFrom\":null,\"error\":null,\"nextRetryAt\":0,\"outputs\":{},"
+                "false\",\"reusedFrom\":null,\"error\":null,\"nextRetryAt\":0,\"outputs\":{},"
                 "\"attempts\":[]}]}";
         _cleanup_json_ Json *inputs = json_new_object(), *j = NULL;
         Fixture f;
@@ -113,15 +113,15 @@ static void test_outputs_are_cut(void **state) {
                 assert_ok(json_set_int(outputs, "n", 5));
                 fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
                 fixture_turn(&f);
-                assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs },
-                                &f.outcome));
+                assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,
+                                &(StepEnd) { .state = STEP_SUCCESS, .outputs = outputs }, &f.outcome));
                 fixture_turn(&f);
                 assert_ok(activity_describe(fixture_activity(&f, "a"), &j));
                 const Json *shown = json_get(json_at(json_get(json_at(json_get(j, "attempts"), 0), "steps"), 0), "outputs");
                 assert_false(json_has(shown, "stdout"));
                 assert_int_equal(json_int(json_get(shown, "n")), 5);
-                assert_int_equal(json_string_length(json_get(shown, "text")), table[i].cut ? 4096 - (table[i].n < 4096 ? 4096 - table[i].n
-                                : 0) + strlen("… (cut)") : table[i].n);
+                assert_int_equal(json_string_length(json_get(shown, "text")),
+                                table[i].cut ? 4096 - (table[i].n < 4096 ? 4096 - table[i].n : 0) + strlen("… (cut)") : table[i].n);
                 /* A list that is too long becomes text. */
                 assert_int_equal(json_type(json_get(shown, "list")), table[i].n + 4 > 4096 ? JSON_STRING : JSON_ARRAY);
                 assert_true(json_size(shown, 20000) < 10000);
@@ -157,10 +157,11 @@ static void test_hooks(void **state) {
 /* S0.19: what is needed, from whom, until when. */
 static void test_request(void **state) {
         static const char *const expected =
-                "{\"kind\":\"approval\",\"title\":\"Sign off\",\"message\":\"Ship?\",\"context\":null,\"required\":2,\"openedAt\":1800000000000000,\"deadline\":1800003600000000,"
+                "{\"kind\":\"approval\",\"title\":\"Sign "
+                "off\",\"message\":\"Ship?\",\"context\":null,\"required\":2,\"openedAt\":1800000000000000,\"deadline\":1800003600000000,"
                 "\"answers\":[{\"user\":\"bob\",\"uid\":1001,\"action\":\"approve\",\"comment\":\"yes\"}],\"approvers\":[\"alice\",\"group:qa\"],"
                 "\"fields\":[{\"name\":\"kind\",\"type\":\"choice\",\"description\":\"how "
-                                "big\",\"required\":false,\"default\":\"small\",\"options\":[\"big\",\"small\"]},"
+                "big\",\"required\":false,\"default\":\"small\",\"options\":[\"big\",\"small\"]},"
                 "{\"name\":\"n\",\"type\":\"integer\",\"description\":null,\"required\":true}]}";
         _cleanup_json_ Json *j = NULL, *fields = json_new_object();
         char *error = NULL;
@@ -169,7 +170,7 @@ static void test_request(void **state) {
         fixture_init(&f, "phases: [{name: p, activities: [{name: a, approval: {title: Sign off, message: 'Ship?', required: 2, timeout: "
                         "1h, approvers: [alice, 'group:qa'],"
                          "fields: {kind: {type: choice, options: [big, small], default: small, description: how big}, n: {type: integer, "
-                                         "required: true}}}}, {name: b, run: 'true'}]}]");
+                         "required: true}}}}, {name: b, run: 'true'}]}]");
         assert_int_equal(activity_describe_request(fixture_activity(&f, "a"), &j), -ENOENT);
         fixture_turn(&f);
         assert_ok(json_set_int(fields, "n", 1));

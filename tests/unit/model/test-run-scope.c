@@ -1,5 +1,5 @@
-/* What expressions see of a run, and what a step is given when it starts. The values are told by the scenarios; here stand every member of every context, the
- * whole contexts, what is said of a name that isn't there, and the caps of requests. */
+/* What expressions see of a run, and what a step is given when it starts. The values are told by the scenarios; here stand every member
+ * of every context, the whole contexts, what is said of a name that isn't there, and the caps of requests. */
 #include "run-fixture.h"
 
 static const char *const runbook_text =
@@ -8,7 +8,7 @@ static const char *const runbook_text =
         "env: {A: outer, B: '${{ inputs.n }}'}\n"
         "phases:\n"
         "  - {name: p, activities: [{name: first, run: 'true'}, {name: bad, failurePolicy: continue, run: 'true'}, {name: 'odd.name', "
-                        "run: 'true'}]}\n"
+        "run: 'true'}]}\n"
         "  - name: q\n"
         "    activities:\n"
         "      - name: main\n"
@@ -72,13 +72,13 @@ static void test_members(void **state) {
         } table[] = {
                 { "inputs.n", "3" }, { "inputs.x", "null" }, { "inputs", "{\"n\":3}" },
                 { "env.A", "\"inner\"" }, { "env.B", "\"3\"" }, { "env", "{\"A\":\"inner\",\"B\":\"3\"}" },
-                { "run.id", "7" }, { "run.name", "\"ship\"" }, { "run.attempt", "1" }, { "run.startedBy", "\"alice\"" }, { "trigger.runId",
-                                "7" },
+                { "run.id", "7" }, { "run.name", "\"ship\"" }, { "run.attempt", "1" }, { "run.startedBy", "\"alice\"" },
+                                { "trigger.runId", "7" },
                 { "phases.p.state", "\"success\"" }, { "phases.p", "{\"state\":\"success\"}" },
-                { "activities.first.state", "\"success\"" }, { "activities.first.attempt", "1" }, { "activities.first.outputs",
-                                "{\"tag\":\"v1\"}" }, { "activities.first.error", "null" },
-                { "activities.bad.error.code", "\"EXIT\"" }, { "activities.bad.outputs", "{}" }, { "activities['odd.name'].state",
-                                "\"success\"" },
+                { "activities.first.state", "\"success\"" }, { "activities.first.attempt", "1" },
+                                { "activities.first.outputs", "{\"tag\":\"v1\"}" }, { "activities.first.error", "null" },
+                { "activities.bad.error.code", "\"EXIT\"" }, { "activities.bad.outputs", "{}" },
+                                { "activities['odd.name'].state", "\"success\"" },
                 { "activities['first']['outputs']['tag']", "\"v1\"" }, { "activities.bad.outputs.a.b", "null" },
                 { "steps.two.outputs.m[0]", "1" }, { "steps.two.state", "\"success\"" }, { "steps.one.error.code", "\"EXIT\"" },
                                 { "steps.one.outputs.none", "null" },
@@ -157,8 +157,9 @@ static void test_request_text(void **state) {
                 memset(text, 'x', REQUEST_TEXT_MAX + more);
                 text[REQUEST_TEXT_MAX + more] = 0;
                 assert_ok(json_set_string(inputs, "x", text));
-                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, approval: {message: '${{ "
-                                "inputs.x }}', context: '${{ inputs.x }}'}}]}]", inputs);
+                fixture_init_inputs(&f,
+                                "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, approval: {message: '${{ inputs.x "
+                                "}}', context: '${{ inputs.x }}'}}]}]", inputs);
                 fixture_turn(&f);
                 const Request *q = fixture_activity(&f, "a")->request;
                 assert_non_null(q);
@@ -182,8 +183,9 @@ static void test_value_too_long(void **state) {
                 memset(text, 'x', n);
                 text[n] = 0;
                 assert_ok(json_set_string(inputs, "x", text));
-                fixture_init_inputs(&f, "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x "
-                                "}}'}]}]", inputs);
+                fixture_init_inputs(&f,
+                                "inputs: {x: {type: string}}\nphases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x }}'}]}]",
+                                inputs);
                 fixture_turn(&f);
                 assert_state(&f, "a", more ? ACTIVITY_FAILED : ACTIVITY_RUNNING);
                 assert_string_equal(error_code(activity_error(fixture_activity(&f, "a"))), more ? "EXPRESSION" : "");
@@ -230,8 +232,8 @@ static void test_log_tail(void **state) {
         assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_SUCCESS, .log_end = 10 },
                         &f.outcome));
         fixture_turn(&f);
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .exit_code = 1, .log_end = 30,
-                        .error = error }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,
+                        &(StepEnd) { .state = STEP_FAILED, .exit_code = 1, .log_end = 30, .error = error }, &f.outcome));
         assert_ok(run_decide(f.run, &f.now, &f.limits, &f.slots, &f.outcome));
         assert_int_equal(seen[0], 10);
         assert_int_equal(seen[1], 30);

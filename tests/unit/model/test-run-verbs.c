@@ -1,8 +1,9 @@
 /* Facts and decisions: what each becomes in the history, and what is refused, with a sentence that says why. */
 #include "run-fixture.h"
 
-static const char *const asking = "phases: [{name: p, activities: [{name: a, approval: {required: 2, fields: {n: {type: integer, "
-                "required: true}, note: {type: string}}}}, {name: b, run: 'true'}]}]";
+static const char *const asking =
+                "phases: [{name: p, activities: [{name: a, approval: {required: 2, fields: {n: {type: integer, required: true}, note: "
+                "{type: string}}}}, {name: b, run: 'true'}]}]";
 
 static void test_create(void **state) {
         _cleanup_json_ Json *inputs = json_new_object(), *labels = json_new_object();
@@ -63,8 +64,9 @@ static void test_step_end(void **state) {
         fixture_turn(&f);
         fixture_pass(&f, USEC_PER_SEC);
         assert_ok(json_set_int(outputs, "x", 1));
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .exit_code = 7, .log_end = 99,
-                        .error = error, .outputs = outputs }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,
+                        &(StepEnd) { .state = STEP_FAILED, .exit_code = 7, .log_end = 99, .error = error, .outputs = outputs },
+                        &f.outcome));
         const StepRun *s = &activity_attempt(fixture_activity(&f, "a"))->steps[0];
         assert_int_equal(s->state, STEP_FAILED);
         assert_int_equal(s->exit_code, 7);
@@ -107,8 +109,8 @@ static void test_stopped(void **state) {
                 fixture_turn(&f);
                 Activity *a = fixture_activity(&f, "a");
                 assert_int_equal(a->stopping, STOP_CANCEL);
-                assert_ok(run_step_ended(f.run, a, &f.now, &(StepEnd) { .state = interrupted ? STEP_FAILED : STEP_SUCCESS,
-                                .interrupted = interrupted }, &f.outcome));
+                assert_ok(run_step_ended(f.run, a, &f.now,
+                                &(StepEnd) { .state = interrupted ? STEP_FAILED : STEP_SUCCESS, .interrupted = interrupted }, &f.outcome));
                 assert_int_equal(a->stopping, STOP_NOTHING);
                 assert_int_equal(activity_attempt(a)->steps[0].state, interrupted ? STEP_FAILED : STEP_CANCELLED);
                 assert_string_equal(error_code(activity_attempt(a)->steps[0].error), interrupted ? "" : "CANCELLED");
@@ -227,8 +229,8 @@ static void test_give_up(void **state) {
         fixture_turn(&f);
         _cleanup_json_ Json *error = error_new("START_FAILED", 0, "no");
         assert_ok(run_give_up(f.run, fixture_activity(&f, "a"), &f.now, "no processes", &f.outcome));
-        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now, &(StepEnd) { .state = STEP_FAILED, .exit_code = -1,
-                        .error = error }, &f.outcome));
+        assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,
+                        &(StepEnd) { .state = STEP_FAILED, .exit_code = -1, .error = error }, &f.outcome));
         fixture_turn(&f);
         assert_run_state(&f, RUN_DLQ);
         assert_string_equal(f.run->reason, "no processes");

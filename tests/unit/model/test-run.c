@@ -1,4 +1,5 @@
-/* The run as an object: making and freeing it, its queues, its counters' words, spans of time, and that a run which fails half-way in its making leaves nothing behind. */
+/* The run as an object: making and freeing it, its queues, what it says in one line, spans of time, and the outcome that decisions are
+ * collected in. */
 #include "run-fixture.h"
 
 static const char *const two_phases =
@@ -130,8 +131,8 @@ static void test_mark_all(void **state) {
 
 static void test_elapsed(void **state) {
         const Stamp a = { .wall = 1000, .boottime = 50, .mono = 40, .boot = 1 }, b = { .wall = 100, .boottime = 80, .mono = 45, .boot = 1 };
-        const Stamp later_boot = { .wall = 1600, .boottime = 5, .mono = 5, .boot = 2 }, earlier_wall = { .wall = 900, .boottime = 5,
-                        .boot = 2 };
+        const Stamp later_boot = { .wall = 1600, .boottime = 5, .mono = 5, .boot = 2 },
+                        earlier_wall = { .wall = 900, .boottime = 5, .boot = 2 };
         const Stamp stored = { .wall = 1000, .boottime = 50, .boot = 1 };
 
         /* The wall clock was set back: within a boot it does not matter. */
