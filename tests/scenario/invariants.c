@@ -438,6 +438,20 @@ static int check_deadlines(Invariants *v, const World *w, const Activity *a) {
         return 0;
 }
 
+/* Is the next deadline the earliest of all? */
+static int check_heaps(Invariants *v, const World *w) {
+        const Run *r = w->run;
+        usec_t steps = USEC_INFINITY, waits = r->deadline.when;
+
+        for (unsigned i = 0; i < r->runbook->n_activities; i++) {
+                steps = MIN(steps, MIN(r->activities[i].step_deadline.when, r->activities[i].attempt_deadline.when));
+                waits = MIN(waits, r->activities[i].wait_deadline.when);
+        }
+        if (run_next_deadline(r, CLOCK_OF_STEPS) != steps || run_next_deadline(r, CLOCK_OF_WAITS) != waits)
+                return broken(v, "the next deadline is not the earliest");
+        return 0;
+}
+
 static int check_run_clock(Invariants *v, const World *w) {
         const Run *r = w->run;
         bool counts = r->state == RUN_RUNNING && r->runbook->timeout != USEC_INFINITY && r->stop == STOP_NOTHING;
@@ -461,6 +475,8 @@ static int on_turn(void *userdata, const World *w) {
                 r = check_processes(v, w);
         if (r >= 0)
                 r = check_run_clock(v, w);
+        if (r >= 0)
+                r = check_heaps(v, w);
         for (unsigned i = 0; r >= 0 && !run_state_is_terminal(w->run->state) && i < w->runbook->n_activities; i++)
                 r = check_deadlines(v, w, &w->run->activities[i]);
         if (r >= 0) {
