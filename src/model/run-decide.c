@@ -282,6 +282,23 @@ static int work_off(Decision *d) {
         }
 }
 
+static bool has_passed(const Decision *d) {
+        return run_next_deadline(d->run, CLOCK_OF_STEPS) <= d->now->mono || run_next_deadline(d->run, CLOCK_OF_WAITS) <= d->now->boottime;
+}
+
+static int decide_once(Decision *d) {
+        Run *r = d->run;
+        int k = expire_deadlines(d);
+
+        if (k >= 0)
+                k = work_off(d);
+        if (k >= 0)
+                k = switch_state(d);
+        if (k >= 0 && r->n_phases_ended == r->runbook->n_phases)
+                k = finish_run(d);
+        return k < 0 ? k : run_arm(r, d->now);
+}
+
 int run_decide(Run *r, const Stamp *now, const Limits *limits, unsigned *slots, Outcome *o) {
         Decision d = { .run = r, .now = now, .limits = limits, .slots = slots, .outcome = o };
         int k;
@@ -289,15 +306,11 @@ int run_decide(Run *r, const Stamp *now, const Limits *limits, unsigned *slots, 
         if (run_state_is_terminal(r->state))
                 return 0;
         k = begin_run(&d);
-        if (k >= 0)
-                k = expire_deadlines(&d);
-        if (k >= 0)
-                k = work_off(&d);
-        if (k >= 0)
-                k = switch_state(&d);
-        if (k >= 0 && r->n_phases_ended == r->runbook->n_phases)
-                k = finish_run(&d);
         if (k < 0)
                 return k;
-        return run_arm(r, now);
+        /* What goes on may find that its time was up before. */
+        do
+                k = decide_once(&d);
+        while (k >= 0 && !run_state_is_terminal(r->state) && has_passed(&d));
+        return k;
 }

@@ -120,6 +120,15 @@ char *world_process_key(const World *w, size_t i) {
         return step_key(w->processes[i].activity, w->processes[i].step);
 }
 
+/* Each name once: which of two a program gets is up to the program. */
+static bool env_is_unambiguous(char *const *env) {
+        for (char *const *a = env; a && *a; a++)
+                for (char *const *b = env; b != a; b++)
+                        if (strncmp(*a, *b, strcspn(*a, "=") + 1) == 0)
+                                return false;
+        return true;
+}
+
 static int note_start(World *w, const Effect *f) {
         _cleanup_free_ char *key = step_key(f->activity, f->step);
 
@@ -127,6 +136,8 @@ static int note_start(World *w, const Effect *f) {
         if (!f->event || f->event->type != EVENT_STEP_STARTED || f->event->activity != (int) f->activity->def->index ||
                         f->event->step != f->step)
                 return -EBADMSG;
+        if (!env_is_unambiguous(f->env))
+                return -EEXIST;
         if (!key || !GREEDY_REALLOC(w->order, w->n_order_allocated, w->n_order + 1) ||
                         !GREEDY_REALLOC(w->processes, w->n_processes_allocated, w->n_processes + 1))
                 return -ENOMEM;
