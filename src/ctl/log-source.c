@@ -151,10 +151,6 @@ int log_source_read(LogSource *s, uint64_t end, StrBuf *b, uint64_t *ret_gone, s
         return s->fd >= 0 ? read_file_part(s, end, b, ret_gone) : read_by_bus(s, end, b, ret_gone, error);
 }
 
-uint64_t log_source_position(const LogSource *s) {
-        return s->position;
-}
-
 bool log_source_ended(const LogSource *s) {
         return s->ended && s->taken == s->ahead.n;
 }

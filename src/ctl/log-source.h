@@ -15,5 +15,4 @@ DEFINE_CLEANUP(LogSource *, log_source_free)
  */
 #define LOG_READ_MAX (256u * 1024u)
 int log_source_read(LogSource *s, uint64_t end, StrBuf *b, uint64_t *ret_gone, sd_bus_error *error);
-uint64_t log_source_position(const LogSource *s);
 bool log_source_ended(const LogSource *s);              /* nothing more will come, as far as the daemon says; false when it can't say */

@@ -188,14 +188,6 @@ int monitor_wait(Monitor *m, usec_t usec) {
         return wake;
 }
 
-bool monitor_is_away(const Monitor *m) {
-        return !m->owner;
-}
-
-usec_t monitor_away_since(const Monitor *m) {
-        return m->away_since;
-}
-
 void monitor_watch_input(Monitor *m, bool on) {
         if (!on)
                 m->input = sd_event_source_disable_unref(m->input);

@@ -25,6 +25,4 @@ typedef enum MonitorWake {
 
 /* Waits for the next reasons, at most `usec`. Negative errno when the loop itself fails (printed). */
 int monitor_wait(Monitor *m, usec_t usec);
-bool monitor_is_away(const Monitor *m);
-usec_t monitor_away_since(const Monitor *m);            /* CLOCK_MONOTONIC; 0: it is there */
 void monitor_watch_input(Monitor *m, bool on);          /* standard input, which must be a terminal */

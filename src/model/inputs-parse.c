@@ -188,12 +188,6 @@ static int spec_parse(Reader *r, const Node *node, InputSpec *ret) {
         return k < 0 ? k : r->d->n_errors > errors ? -EINVAL : 0;
 }
 
-int input_spec_parse(const Tree *tree, const Node *node, Diagnostics *d, InputSpec *ret) {
-        Reader r = { .tree = tree, .d = d };
-
-        return spec_parse(&r, node, ret);
-}
-
 static int check_count(Reader *r, const Node *node) {
         int k = expect_type(r, node, NODE_MAP);
 

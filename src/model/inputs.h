@@ -25,8 +25,6 @@ typedef struct InputSpec {
 } InputSpec;
 
 void input_spec_done(InputSpec *s);
-/* One declaration ("version: {type: …}"); defaults are checked against their own rules. */
-int input_spec_parse(const Tree *tree, const Node *node, Diagnostics *d, InputSpec *ret);
 /* Checks one value: 0 and the value to keep (a new reference; an integral double becomes an integer where the type says so), or -EINVAL and a message that names the
  * input, what is wrong and what would be right. */
 int input_check(const InputSpec *s, Json *value, Json **ret, char **ret_error);

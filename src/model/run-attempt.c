@@ -224,10 +224,6 @@ static int finish_attempt(const Decision *d, Activity *a) {
                 e->error = error_new("START_FAILED", d->now->wall, "%s", strempty(a->run->reason));
         else
                 e->error = json_ref(t->error);
-        if (outcome_effect(d->outcome, EFFECT_ATTEMPT_FINISHED, a, -1) == NULL) {
-                event_free(e);
-                return -ENOMEM;
-        }
         return apply(d, e);
 }
 

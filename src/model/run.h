@@ -167,7 +167,6 @@ typedef enum EffectType {
         EFFECT_STOP_STEP,               /* a running process must end; again: without grace */
         EFFECT_REQUEST,                 /* a request was opened: tell people */
         EFFECT_REQUEST_RESOLVED,        /* how: reason */
-        EFFECT_ATTEMPT_FINISHED,        /* for the log file's sake */
         EFFECT_FINISHED,                /* the run ended */
 } EffectType;
 

@@ -176,8 +176,6 @@ static int note_effect(World *w, const Effect *f) {
         case EFFECT_FINISHED:
                 w->n_finished++;
                 return 0;
-        case EFFECT_ATTEMPT_FINISHED:
-                break;
         }
         return 0;
 }
