@@ -136,34 +136,30 @@ int store_get_run(Store *s, uint32_t id, RunVisitor visit, void *userdata) {
         return q.found ? 0 : -ENOENT;
 }
 
+/* Sorted, not in the order of an index: who is visited may be written meanwhile, and none comes twice. */
 int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata) {
         RunQuery q = { visit, userdata, false };
         sqlite3_stmt *st = NULL;
         int r;
 
         r = store_statement(s, SQL_RUN_UNFINISHED,
-                            "SELECT " RUN_COLUMNS " FROM runs INDEXED BY runs_unfinished"
-                            " WHERE state = 'scheduled' OR state = 'queued' OR state = 'running' OR state = 'on-hold' OR state = 'paused' ORDER BY id", &st);
+                            "SELECT " RUN_COLUMNS " FROM runs"
+                            " WHERE state IN ('scheduled', 'queued', 'running', 'on-hold', 'paused') ORDER BY +id", &st);
         if (r < 0)
                 return r;
         return store_query(s, st, SQLITE_OK, run_row, &q);
 }
 
 int store_count_state(Store *s, RunState state, uint32_t *ret) {
-        const char *name = run_state_to_string(state);
         sqlite3_stmt *st = NULL;
         int r;
 
-        if (!name)
+        if (state != RUN_EXHAUSTED && state != RUN_DLQ)
                 return -EINVAL;
         r = store_statement(s, SQL_COUNT, "SELECT n FROM counts WHERE state = ?1", &st);
         if (r < 0)
                 return r;
-        r = store_query_u32(s, st, bind_text(st, 1, name), ret);
-        if (r != -ENOENT)
-                return r;
-        *ret = 0;
-        return 0;
+        return store_query_u32(s, st, bind_text(st, 1, run_state_to_string(state)), ret);
 }
 
 int store_find_dedup(Store *s, const char *runbook, const char *key, usec_t since, uint32_t *ret) {
@@ -216,12 +212,21 @@ static char *list_sql(const RunFilter *f, uint32_t states) {
         return strbuf_take(&b);
 }
 
+static int bind_list(sqlite3_stmt *st, const RunFilter *f) {
+        int bound = sqlite3_bind_int64(st, 1, f->before == 0 ? INT64_MAX : (sqlite3_int64) f->before);
+
+        bound |= sqlite3_bind_int64(st, 2, f->limit == 0 ? -1 : (sqlite3_int64) f->limit);
+        if (f->runbook)
+                bound |= bind_text(st, 3, f->runbook);
+        return bound;
+}
+
 int store_list_runs(Store *s, const RunFilter *f, RunVisitor visit, void *userdata) {
         uint32_t states = f->states & ((1u << _RUN_STATE_MAX) - 1);
         RunQuery q = { visit, userdata, false };
         _cleanup_free_ char *sql = NULL;
         sqlite3_stmt *st = NULL;
-        int r, bound;
+        int r;
 
         if (f->states != 0 && states == 0)
                 return 0;
@@ -230,11 +235,7 @@ int store_list_runs(Store *s, const RunFilter *f, RunVisitor visit, void *userda
                 return -ENOMEM;
         if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
                 return store_fail_read(s);
-        bound = sqlite3_bind_int64(st, 1, f->before == 0 ? INT64_MAX : (sqlite3_int64) f->before);
-        bound |= sqlite3_bind_int64(st, 2, f->limit == 0 ? -1 : (sqlite3_int64) f->limit);
-        if (f->runbook)
-                bound |= bind_text(st, 3, f->runbook);
-        r = store_query(s, st, bound, run_row, &q);
+        r = store_query(s, st, bind_list(st, f), run_row, &q);
         (void) sqlite3_finalize(st);
         return r;
 }

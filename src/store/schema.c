@@ -14,31 +14,35 @@
         "CREATE TABLE boots(id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL UNIQUE) STRICT;"                              \
         "CREATE TABLE definitions("                                                                                     \
         " hash TEXT PRIMARY KEY, name TEXT NOT NULL, format TEXT NOT NULL, text BLOB NOT NULL) STRICT;"                 \
+        /* A start costs what its rows and indexes cost: what can be read at little cost without an index of its own has none. */ \
         "CREATE TABLE runs("                                                                                            \
-        " id INTEGER PRIMARY KEY AUTOINCREMENT,"                                                                        \
+        " id INTEGER PRIMARY KEY,"                                                                                      \
         " runbook TEXT NOT NULL, definition TEXT NOT NULL, state TEXT NOT NULL, status_text TEXT,"                      \
         " created_at INTEGER NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL, scheduled_for INTEGER NOT NULL," \
         " started_by INTEGER NOT NULL, had_errors INTEGER NOT NULL, pending_requests INTEGER NOT NULL, attempt INTEGER NOT NULL," \
         " replay_of INTEGER NOT NULL, root_run INTEGER NOT NULL, n_events INTEGER NOT NULL,"                            \
         " \"trigger\" TEXT, labels TEXT, dedup_key TEXT) STRICT;"                                                       \
-        /* Not IN (…): for that SQLite makes a table anew with every insert. */                                            \
-        "CREATE INDEX runs_unfinished ON runs(id) WHERE state = 'scheduled' OR state = 'queued' OR state = 'running' OR state = 'on-hold' OR state = 'paused';"  \
         "CREATE INDEX runs_by_runbook ON runs(runbook, id);"                                                            \
         "CREATE INDEX runs_by_state ON runs(state, id);"                                                                \
         "CREATE INDEX runs_by_dedup_key ON runs(runbook, dedup_key, created_at) WHERE dedup_key IS NOT NULL;"           \
+        /* A number is never used again, also when the run that had the highest is deleted. Not AUTOINCREMENT: that writes a row of its own for  \
+         * each run. */                                                                                                 \
+        "INSERT INTO meta VALUES('last_deleted_run', 0);"                                                               \
+        "CREATE TRIGGER runs_keep_number AFTER DELETE ON runs BEGIN"                                                    \
+        " UPDATE meta SET value = max(value, old.id) WHERE key = 'last_deleted_run'; END;"                              \
         "CREATE TABLE events("                                                                                          \
         " run INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, boot_at INTEGER NOT NULL, boot INTEGER NOT NULL," \
         " uid INTEGER, user TEXT, type TEXT NOT NULL, activity TEXT, attempt INTEGER NOT NULL, step TEXT, data TEXT,"   \
         " PRIMARY KEY(run, seq)) STRICT, WITHOUT ROWID;"                                                                \
-        /* Filled ahead: an upsert in a trigger costs more than the rest of the insert. */                                \
+        /* Dead letters are counted as they come and go, because there may be very many; other ends touch nothing here. */ \
         "CREATE TABLE counts(state TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT;"                                       \
-        "INSERT INTO counts VALUES('scheduled',0),('queued',0),('running',0),('on-hold',0),('paused',0),('success',0),"  \
-        " ('partial-success',0),('failed',0),('exhausted',0),('timed-out',0),('rejected',0),('cancelled',0),('skipped',0),('dlq',0);" \
-        "CREATE TRIGGER runs_count_insert AFTER INSERT ON runs BEGIN"                                                   \
+        "INSERT INTO counts VALUES('exhausted',0),('dlq',0);"                                                           \
+        "CREATE TRIGGER runs_count_insert AFTER INSERT ON runs WHEN new.state = 'exhausted' OR new.state = 'dlq' BEGIN"  \
         " UPDATE counts SET n = n + 1 WHERE state = new.state; END;"                                                    \
-        "CREATE TRIGGER runs_count_delete AFTER DELETE ON runs BEGIN"                                                   \
+        "CREATE TRIGGER runs_count_delete AFTER DELETE ON runs WHEN old.state = 'exhausted' OR old.state = 'dlq' BEGIN"  \
         " UPDATE counts SET n = n - 1 WHERE state = old.state; END;"                                                    \
-        "CREATE TRIGGER runs_count_update AFTER UPDATE OF state ON runs WHEN new.state <> old.state BEGIN"              \
+        "CREATE TRIGGER runs_count_move AFTER UPDATE OF state ON runs WHEN new.state <> old.state AND"                  \
+        " (new.state = 'exhausted' OR new.state = 'dlq' OR old.state = 'exhausted' OR old.state = 'dlq') BEGIN"          \
         " UPDATE counts SET n = n - 1 WHERE state = old.state;"                                                         \
         " UPDATE counts SET n = n + 1 WHERE state = new.state; END;"
 

@@ -532,7 +532,7 @@ static int load_boot(Store *s) {
 static int load_last_run(Store *s) {
         int r, last = 0;
 
-        r = schema_pragma_int(s->db, "SELECT ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0)", &last);
+        r = schema_pragma_int(s->db, "SELECT max(ifnull((SELECT max(id) FROM runs), 0), (SELECT value FROM meta WHERE key = 'last_deleted_run'))", &last);
         if (r < 0)
                 return r;
         s->last_run = s->last_run_stored = (uint32_t) last;

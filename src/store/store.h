@@ -79,8 +79,8 @@ typedef struct RunFilter {
 
 int store_list_runs(Store *s, const RunFilter *f, RunVisitor visit, void *userdata);    /* newest first */
 int store_get_run(Store *s, uint32_t id, RunVisitor visit, void *userdata);             /* -ENOENT */
-int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata);                  /* oldest first, by a partial index */
-int store_count_state(Store *s, RunState state, uint32_t *ret);                         /* kept by triggers, never count(*) */
+int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata);                  /* oldest first */
+int store_count_state(Store *s, RunState state, uint32_t *ret);                         /* of dead letters (else -EINVAL): kept by triggers, never count(*) */
 int store_load_events(Store *s, uint32_t run, uint32_t from_seq, uint32_t max, EventVisitor visit, void *userdata); /* max 0: all */
 int store_get_definition(Store *s, const char *hash, char **ret_name, char **ret_format, char **ret_text, size_t *ret_n);
 /* The newest run of this runbook with this key created at or after `since`: 0 and its number, -ENOENT. */

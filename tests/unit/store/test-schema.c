@@ -93,31 +93,12 @@ static void test_foreign(void **state) {
         }
 }
 
-/* The schema's list of unfinished states is the model's. */
-static void test_unfinished_states(void **state) {
-        sqlite3 *db = open_raw(*state);
-        unsigned unfinished = 0;
-
-        assert_ok(schema_migrate(db, schema_migrations, schema_version, 0));
-        for (RunState r = 0; r < _RUN_STATE_MAX; r++) {
-                char sql[256];
-
-                (void) snprintf(sql, sizeof(sql), "SELECT instr((SELECT sql FROM sqlite_schema WHERE name = 'runs_unfinished'), '''%s''') > 0",
-                                run_state_to_string(r));
-                assert_int_equal(number(db, sql), !run_state_is_terminal(r));
-                unfinished += !run_state_is_terminal(r);
-        }
-        assert_int_equal(number(db, "SELECT (length(sql) - length(replace(sql, ' OR ', ''))) / 4 FROM sqlite_schema WHERE name = 'runs_unfinished'"), unfinished - 1);
-        assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 store_test(test_from_scratch),
                 store_test(test_second_migration),
                 store_test(test_failing_migration),
                 store_test(test_foreign),
-                store_test(test_unfinished_states),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

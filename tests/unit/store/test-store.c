@@ -296,7 +296,7 @@ static void test_in_the_way(void **state) {
 static void test_rollback(void **state) {
         Fixture *f = *state;
         const EventRow e = event_of(1, 1);
-        const RunRow run = run_of(1, RUN_RUNNING);
+        const RunRow run = run_of(1, RUN_DLQ);
         uint32_t n = 7;
 
         assert_ok(store_begin(f->store));
@@ -304,7 +304,7 @@ static void test_rollback(void **state) {
         assert_ok(store_put_run(f->store, &run));
         store_rollback(f->store);
         assert_int_equal(count_events(f->store, 1), 0);
-        assert_ok(store_count_state(f->store, RUN_RUNNING, &n));
+        assert_ok(store_count_state(f->store, RUN_DLQ, &n));
         assert_int_equal(n, 0);
         assert_int_equal(store_commit(f->store), -EINVAL);
         store_rollback(f->store);
