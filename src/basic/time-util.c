@@ -10,6 +10,7 @@
 #define USEC_PER_MONTH ((usec_t) 2629800 * USEC_PER_SEC)        /* 30.44 days, as in systemd */
 #define USEC_PER_YEAR ((usec_t) 31557600 * USEC_PER_SEC)        /* 365.25 days */
 #define YEAR_MAX 9999
+#define TIMESTAMP_MAX 64u                               /* characters of a date and time before its zone */
 
 usec_t now_usec(clockid_t clock) {
         struct timespec ts;
@@ -241,9 +242,9 @@ static bool parse_clock(const char *p, struct tm *tm) {
         return !*p;
 }
 
-static int tm_to_usec(struct tm *tm, usec_t *ret) {
-        tm->tm_isdst = -1;
-        time_t t = mktime(tm);
+static int tm_to_usec(struct tm *tm, bool utc, usec_t *ret) {
+        tm->tm_isdst = utc ? 0 : -1;
+        time_t t = utc ? timegm(tm) : mktime(tm);
         if (t < 0)
                 return -ERANGE;
         *ret = (usec_t) t * USEC_PER_SEC;
@@ -251,24 +252,24 @@ static int tm_to_usec(struct tm *tm, usec_t *ret) {
 }
 
 /* Where the day is given, the time of day may be left out: midnight. */
-static int parse_day_and_clock(const char *rest, struct tm *tm, usec_t *ret) {
+static int parse_day_and_clock(const char *rest, struct tm *tm, bool utc, usec_t *ret) {
         tm->tm_hour = tm->tm_min = tm->tm_sec = 0;
         if (*rest && (*rest != ' ' || !parse_clock(skip_spaces(rest), tm)))
                 return -EINVAL;
-        return tm_to_usec(tm, ret);
+        return tm_to_usec(tm, utc, ret);
 }
 
-static int parse_next_clock(const char *s, struct tm *tm, usec_t now, usec_t *ret) {
+static int parse_next_clock(const char *s, struct tm *tm, bool utc, usec_t now, usec_t *ret) {
         if (!parse_clock(s, tm))
                 return -EINVAL;
         struct tm tomorrow = *tm;
         usec_t t;
-        int r = tm_to_usec(tm, &t);
+        int r = tm_to_usec(tm, utc, &t);
         if (r < 0)
                 return r;
         if (t <= now) {
                 tomorrow.tm_mday++;
-                r = tm_to_usec(&tomorrow, &t);
+                r = tm_to_usec(&tomorrow, utc, &t);
                 if (r < 0)
                         return r;
         }
@@ -301,6 +302,27 @@ static int parse_relative(const char *s, usec_t now, usec_t *ret) {
         return 0;
 }
 
+/* A day, a time of day, or both: local time, or UTC. */
+static int parse_date_and_clock(const char *s, bool utc, usec_t now, usec_t *ret) {
+        time_t sec = (time_t) (now / USEC_PER_SEC);
+        struct tm tm;
+
+        if (!(utc ? gmtime_r(&sec, &tm) : localtime_r(&sec, &tm)))
+                return -ERANGE;
+        const char *rest = startswith(s, "today");
+        if (rest)
+                return parse_day_and_clock(rest, &tm, utc, ret);
+        rest = startswith(s, "tomorrow");
+        if (rest) {
+                tm.tm_mday++;
+                return parse_day_and_clock(rest, &tm, utc, ret);
+        }
+        rest = s;
+        if (parse_date(&rest, &tm))
+                return parse_day_and_clock(rest, &tm, utc, ret);
+        return parse_next_clock(s, &tm, utc, now, ret);
+}
+
 int parse_timestamp(const char *s, usec_t now, usec_t *ret) {
         s = skip_spaces(s);
         if (streq(s, "now")) {
@@ -312,20 +334,12 @@ int parse_timestamp(const char *s, usec_t now, usec_t *ret) {
         if (*s == '@')
                 return parse_unix(s + 1, ret);
 
-        time_t sec = (time_t) (now / USEC_PER_SEC);
-        struct tm tm;
-        if (!localtime_r(&sec, &tm))
-                return -ERANGE;
-        const char *rest = startswith(s, "today");
-        if (rest)
-                return parse_day_and_clock(rest, &tm, ret);
-        rest = startswith(s, "tomorrow");
-        if (rest) {
-                tm.tm_mday++;
-                return parse_day_and_clock(rest, &tm, ret);
-        }
-        rest = s;
-        if (parse_date(&rest, &tm))
-                return parse_day_and_clock(rest, &tm, ret);
-        return parse_next_clock(s, &tm, now, ret);
+        const char *zone = endswith(s, " UTC");
+        if (!zone)
+                return parse_date_and_clock(s, false, now, ret);
+        char local[TIMESTAMP_MAX + 1] = {};
+        if ((size_t) (zone - s) > TIMESTAMP_MAX)
+                return -EINVAL;
+        memcpy(local, s, (size_t) (zone - s));
+        return parse_date_and_clock(local, true, now, ret);
 }

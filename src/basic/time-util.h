@@ -21,9 +21,11 @@ usec_t usec_sub(usec_t a, usec_t b);                    /* never below 0; infini
 
 /* A systemd time span as systemd.time(7) has it: "90" (seconds), "5min 20s", "1.5h", "infinity". Returns 0, -EINVAL (not one), -ERANGE. */
 int parse_timespan(const char *s, usec_t *ret);
-/* "5min 20s", as systemd prints it, the smallest unit being `accuracy`; "0" for zero, "infinity" for USEC_INFINITY. Returns a new string. */
+/* "5min 20s", as systemd prints it, the smallest unit being `accuracy`; "0" for zero, "infinity" for USEC_INFINITY. Returns a new string.
+ */
 char *format_timespan(usec_t t, usec_t accuracy);
 /* Local time, "2026-11-21 14:03:07"; new string; "-" for 0 and infinity. */
 char *format_timestamp(usec_t realtime);
-/* A date and time: "2026-11-21 14:03[:07]", "@UNIX", "now", "+5min", "14:03" (next), "tomorrow 02:00"; `now` is the wall clock. Returns 0 or -EINVAL, -ERANGE. */
+/* A date and time: "2026-11-21 14:03[:07]", "@UNIX", "now", "+5min", "14:03" (next), "tomorrow 02:00"; local time, or UTC where it ends in
+ * " UTC"; `now` is the wall clock. Returns 0 or -EINVAL, -ERANGE. */
 int parse_timestamp(const char *s, usec_t now, usec_t *ret);

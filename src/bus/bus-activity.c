@@ -1,4 +1,4 @@
-/* /org/runbookd1/run/N/activity/NAME: answers to requests, and the logs of attempts.
+/* /org/runbookd1/run/N/activity/NAME: requests and descriptions, and the logs of attempts.
  *
  * A log is one file per attempt, with the range of each step in the journal. Readers get bytes by their offset in the step's (or attempt's)
  * log; the head of a long one may be gone, a hole in the file, and a reader that comes too late is told by the offset where data begins. */
@@ -96,63 +96,6 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
         return -ENOENT;
 }
 
-/* ---- answers ---- */
-
-typedef struct AnswerOptions {
-        const char *comment;
-        Json *fields;
-} AnswerOptions;
-
-static const BusOption answer_options[] = {
-        {"Comment", OPTION_STRING, offsetof(AnswerOptions, comment), EVENT_COMMENT_MAX},
-        {"Fields", OPTION_VALUES, offsetof(AnswerOptions, fields)},             /* Approve only: the last */
-};
-
-/* The caller may answer what is asked; where nothing is asked, the engine says so. */
-static int check_approver(BusObject *o, sd_bus_message *m, Json *fields, sd_bus_error *error) {
-        _cleanup_free_ char *text = NULL;
-        Run *run;
-        int r = engine_get_run(o->bus->engine, o->run, &run);
-        Activity *a = r == 0 ? run_activity(run, o->activity) : NULL;
-        const RequestSpec *spec = a ? activity_request_spec(a) : NULL;
-        if (!spec)
-                return r < 0 ? r : 0;
-        const Peer *peer = peers_find(o->bus->peers, m);
-        if (!peer || !peer_may_answer(peer, a))
-                return bus_refuse(error, VERDICT_NOT_APPROVER, _("You are not among the approvers of “%s”; ask one of them to answer."),
-                                  o->activity);
-        r = fields ? bus_type_values(fields, spec->fields, spec->n_fields, &text) : 0;
-        return r == -EINVAL ? bus_refuse(error, VERDICT_INVALID_INPUT, "%s", strempty(text)) : r;
-}
-
-static int answer(sd_bus_message *m, BusObject *o, bool approve, const AnswerOptions *options, sd_bus_error *error) {
-        _cleanup_free_ char *text = NULL;
-        Ticket ticket = 0;
-        Actor who;
-        int r = bus_actor(o->bus, m, &who, error);
-        if (r >= 0)
-                r = check_approver(o, m, options->fields, error);
-        if (r < 0)
-                return r;
-        r = engine_answer(o->bus->engine, o->run, o->activity, &who, approve, options->fields, options->comment, &ticket, &text);
-        return bus_finish(o->bus, m, error, r, text, ticket, 0);
-}
-
-static int method_approve(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        AnswerOptions options = {};
-        int r = bus_read_options(m, answer_options, ELEMENTSOF(answer_options), &options, error);
-        if (r >= 0)
-                r = answer(m, userdata, true, &options, error);
-        json_unref(options.fields);
-        return r;
-}
-
-static int method_reject(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        AnswerOptions options = {};
-        int r = bus_read_options(m, answer_options, ELEMENTSOF(answer_options) - 1, &options, error);
-        return r < 0 ? r : answer(m, userdata, false, &options, error);
-}
-
 /* ---- reads ---- */
 
 static int method_get_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -186,12 +129,20 @@ typedef struct Log {
         bool running;
 } Log;
 
-static int find_step(const Activity *a, const char *step, int *ret, sd_bus_error *error) {
+/* What that attempt ran; 0: the newest. The definition may have been changed since. */
+static const ActivityDef *definition_of(const Activity *a, uint32_t attempt) {
+        for (size_t i = a->n_attempts; i > 0; i--)
+                if (attempt == 0 || a->attempts[i - 1].number == attempt)
+                        return a->attempts[i - 1].def;
+        return a->def;
+}
+
+static int find_step(const Activity *a, uint32_t attempt, const char *step, int *ret, sd_bus_error *error) {
         if (!*step) {
                 *ret = -1;
                 return 0;
         }
-        int i = activity_def_find_step(a->def, step);
+        int i = activity_def_find_step(definition_of(a, attempt), step);
         if (i < 0)
                 return bus_refuse(error, VERDICT_NO_SUCH_STEP, _("The activity “%s” has no step “%.*s”."), a->def->name,
                                   (int) STEP_NAME_SIZE_MAX, step);
@@ -212,7 +163,7 @@ static int open_log(BusObject *o, uint32_t attempt, const char *step, Log *ret, 
         Run *run;
         int r = bus_read_object(o, &run, &a, error);
         if (r >= 0)
-                r = find_step(a, step, &number, error);
+                r = find_step(a, attempt, step, &number, error);
         if (r < 0)
                 return r;
         r = engine_log_location(o->bus->engine, o->run, o->activity, attempt, number, &path, &l.start, &l.end, &l.running);
@@ -301,8 +252,12 @@ static int method_read_log(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static const sd_bus_vtable activity_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Approve", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_approve, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Reject", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_reject, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Retry", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Ignore", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Abort", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Approve", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reject", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Provide", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetRequest", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", request), method_get_request, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Describe", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", description), method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("u", attempt, "s", step), SD_BUS_RESULT("h", log), method_open_log,

@@ -308,7 +308,7 @@ char **strings_free(char **s) {
 #define OPTIONS_MAX 64u                                 /* of one method: bits of a word */
 
 static const char *const option_signatures[] = {
-        [OPTION_STRING] = "s", [OPTION_BOOL] = "b",       [OPTION_U32] = "u",
+        [OPTION_STRING] = "s",   [OPTION_BOOL] = "b",       [OPTION_U32] = "u",        [OPTION_TIME] = "t",
         [OPTION_STRINGS] = "as", [OPTION_VALUES] = "a{sv}", [OPTION_LABELS] = "a{ss}",
 };
 
@@ -331,10 +331,20 @@ static int read_strings_option(sd_bus_message *m, const BusOption *o, void *fiel
                 return r;
         while (strings && strings[n])
                 n++;
-        if (n > STATES_FILTER_MAX)
-                return bus_refuse(error, VERDICT_TOO_LARGE, _("%s has more than %u entries."), o->name, STATES_FILTER_MAX);
+        if (n > o->max)
+                return bus_refuse(error, VERDICT_TOO_LARGE, _("%s has more than %zu entries."), o->name, o->max);
+        for (size_t i = 0; i < n; i++)
+                if (strlen(strings[i]) > STRINGS_ENTRY_MAX)
+                        return bus_refuse(error, VERDICT_TOO_LARGE, _("An entry of %s is longer than %u bytes."), o->name,
+                                          STRINGS_ENTRY_MAX);
+        if (!strings && !(strings = calloc(1, sizeof(char *))))
+                return -ENOMEM;                         /* empty is not the same as not given */
         *(char ***) field = TAKE_PTR(strings);
         return 0;
+}
+
+int bus_check_only(char *const *only, sd_bus_error *error) {
+        return only && !*only ? bus_invalid_args(error, _("Only is empty; name at least one phase, or leave it out.")) : 0;
 }
 
 static int read_values_option(sd_bus_message *m, void *field, sd_bus_error *error) {
@@ -364,6 +374,8 @@ static int read_option(sd_bus_message *m, const BusOption *o, void *field, sd_bu
                 return sd_bus_message_read_basic(m, 'b', field);
         case OPTION_U32:
                 return sd_bus_message_read_basic(m, 'u', field);
+        case OPTION_TIME:
+                return sd_bus_message_read_basic(m, 't', field);
         case OPTION_STRINGS:
                 return read_strings_option(m, o, field, error);
         case OPTION_VALUES:

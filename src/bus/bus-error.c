@@ -16,9 +16,13 @@ static const sd_bus_error_map verdict_map[] = {
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchStep", ENOENT),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "InvalidRunbook", EBADMSG),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "InvalidInput", EINVAL),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "InputFixed", EROFS),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "WrongState", ESTALE),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "AlreadySucceeded", EEXIST),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "AlreadyAnswered", EALREADY),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NotApprover", EACCES),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "TooOld", ETIME),
+        SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "DefinitionChanged", EPROTO),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "TooMany", EUSERS),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "TooLarge", EMSGSIZE),
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "StorageUnavailable", EIO),
@@ -68,6 +72,7 @@ int bus_refuse(sd_bus_error *error, Verdict v, const char *fmt, ...) {
 DEFINE_REFUSAL(bus_invalid_args, SD_BUS_ERROR_INVALID_ARGS, EINVAL)
 DEFINE_REFUSAL(bus_limits_exceeded, SD_BUS_ERROR_LIMITS_EXCEEDED, ENOBUFS)
 DEFINE_REFUSAL(bus_access_denied, SD_BUS_ERROR_ACCESS_DENIED, EACCES)
+DEFINE_REFUSAL(bus_authentication_required, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, EACCES)
 
 int bus_verdict(sd_bus_error *error, int r, const char *message) {
         if (r <= 0)

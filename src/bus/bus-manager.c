@@ -7,6 +7,7 @@
 
 #define DEDUP_KEY_MAX 256u
 #define NAME_SIZE_MAX 256u                              /* of a runbook, in a filter */
+#define STATES_FILTER_MAX 64u                           /* in a filter */
 
 /* Adds what a string takes in a message; lists stop when their page is full. */
 static size_t text_size(const char *s) {
@@ -17,47 +18,20 @@ static size_t text_size(const char *s) {
 
 typedef struct StartOptions {
         const char *dedup_key, *comment;
+        usec_t start_at;
+        char **only;
         int strict;
         Json *labels;
 } StartOptions;
 
 static const BusOption start_options[] = {
+        {"StartAt", OPTION_TIME, offsetof(StartOptions, start_at)},
+        {"Only", OPTION_STRINGS, offsetof(StartOptions, only), RUNBOOK_PHASES_MAX},
         {"DedupKey", OPTION_STRING, offsetof(StartOptions, dedup_key), DEDUP_KEY_MAX},
         {"Strict", OPTION_BOOL, offsetof(StartOptions, strict)},
         {"Labels", OPTION_LABELS, offsetof(StartOptions, labels)},
         {"Comment", OPTION_STRING, offsetof(StartOptions, comment), EVENT_COMMENT_MAX},
 };
-
-static bool has_strings(const Json *values) {
-        JSON_OBJECT_FOREACH(values, key, value)
-                if (json_type(value) == JSON_STRING)
-                        return true;
-        return false;
-}
-
-static int check_strict(const Runbook *k, const Json *inputs, sd_bus_error *error) {
-        for (size_t i = 0; i < k->n_inputs; i++)
-                if (k->inputs[i].required && !k->inputs[i].has_default && !json_has(inputs, k->inputs[i].name))
-                        return bus_refuse(error, VERDICT_INVALID_INPUT, _("The input “%s” is required and has no value."),
-                                          k->inputs[i].name);
-        return 0;
-}
-
-/* What the engine doesn't do: text for inputs of other types, and Strict. Without either, the runbook need not be looked at here. */
-static int prepare_inputs(Bus *b, const char *runbook, Json *inputs, bool strict, sd_bus_error *error) {
-        _cleanup_(runbook_unrefp) Runbook *k = NULL;
-        _cleanup_diag_ Diagnostics d = {};
-        _cleanup_free_ char *text = NULL;
-        if (!strict && !has_strings(inputs))
-                return 0;
-        int r = library_get(b->library, runbook, &d, &k, NULL);
-        if (r < 0)
-                return r == -ENOMEM ? r : 0;            /* the engine says it better */
-        r = bus_type_values(inputs, k->inputs, k->n_inputs, &text);
-        if (r == -EINVAL)
-                return bus_refuse(error, VERDICT_INVALID_INPUT, "%s", strempty(text));
-        return r < 0 ? r : strict ? check_strict(k, inputs, error) : 0;
-}
 
 static int start(Bus *b, sd_bus_message *m, const char *runbook, Json *inputs, const StartOptions *o, sd_bus_error *error) {
         _cleanup_free_ char *text = NULL;
@@ -69,10 +43,18 @@ static int start(Bus *b, sd_bus_message *m, const char *runbook, Json *inputs, c
                 return r;
         if (o->dedup_key && !*o->dedup_key)
                 return bus_invalid_args(error, _("DedupKey is empty."));
-        r = prepare_inputs(b, runbook, inputs, o->strict, error);
-        if (r < 0)
+        if ((r = bus_check_only(o->only, error)) < 0 || (r = bus_type_inputs(b, inputs, NULL, runbook, error)) < 0)
                 return r;
-        StartRequest q = {.runbook = runbook, .inputs = inputs, .labels = o->labels, .dedup_key = o->dedup_key, .comment = o->comment};
+        StartRequest q = {
+                .runbook = runbook,
+                .inputs = inputs,
+                .labels = o->labels,
+                .dedup_key = o->dedup_key,
+                .comment = o->comment,
+                .start_at = o->start_at,
+                .only = o->only,
+                .strict = o->strict,
+        };
         r = engine_start_run(b->engine, &q, &who, &run, &ticket, &text);
         return bus_finish(b, m, error, r, text, ticket, run);
 }
@@ -89,15 +71,18 @@ static int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r >= 0)
                 r = start(userdata, m, runbook, inputs, &o, error);
         json_unref(o.labels);
+        strings_free(o.only);
         return r;
 }
 
 /* ---- runbooks ---- */
 
-static int append_entry(sd_bus_message *reply, const LibraryEntry *e) {
+/* Everybody may know what runbooks there are and what they are for; where a file is wrong, that it is, for an error quotes the file. */
+static int append_entry(sd_bus_message *reply, const LibraryEntry *e, bool all) {
+        const char *wrong = isempty(e->error) || all ? e->error : _("it has errors; who may read it sees them with GetRunbook");
         int r = sd_bus_message_open_container(reply, 'r', "ssss");
         if (r < 0 || (r = bus_append_text(reply, e->name)) < 0 || (r = bus_append_text(reply, e->description)) < 0 ||
-            (r = bus_append_text(reply, e->file)) < 0 || (r = bus_append_text(reply, e->error)) < 0)
+            (r = bus_append_text(reply, e->file)) < 0 || (r = bus_append_text(reply, wrong)) < 0)
                 return r;
         return sd_bus_message_close_container(reply);
 }
@@ -106,6 +91,7 @@ static int method_list_runbooks(sd_bus_message *m, void *userdata, sd_bus_error 
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Bus *b = userdata;
         LibraryEntry *entries = NULL;
+        bool all = bus_caller_may(b, m, PERMISSION_OWNER, NULL);
         size_t n = 0, size = 0;
         int r = library_list(b->library, &entries, &n);
         if (r >= 0 && (r = sd_bus_message_new_method_return(m, &reply)) >= 0)
@@ -113,7 +99,7 @@ static int method_list_runbooks(sd_bus_message *m, void *userdata, sd_bus_error 
         for (size_t i = 0; r >= 0 && i < n && size < PAGE_SIZE_MAX; i++) {
                 size += text_size(entries[i].name) + text_size(entries[i].description) + text_size(entries[i].file) +
                         text_size(entries[i].error);
-                r = append_entry(reply, &entries[i]);
+                r = append_entry(reply, &entries[i], all);
         }
         library_entries_free(entries, n);
         if (r >= 0)
@@ -166,7 +152,7 @@ typedef struct ListOptions {
 } ListOptions;
 
 static const BusOption list_options[] = {
-        {"States", OPTION_STRINGS, offsetof(ListOptions, states)},
+        {"States", OPTION_STRINGS, offsetof(ListOptions, states), STATES_FILTER_MAX},
         {"Runbook", OPTION_STRING, offsetof(ListOptions, runbook), NAME_SIZE_MAX},
         {"Before", OPTION_U32, offsetof(ListOptions, before)},
         {"Limit", OPTION_U32, offsetof(ListOptions, limit)},
@@ -251,19 +237,32 @@ static int append_request(sd_bus_message *reply, const Activity *a) {
         bus_activity_path(a->run->id, a->def->name, path);
         int r = sd_bus_message_open_container(reply, 'r', "uossssast");
         if (r < 0 || (r = sd_bus_message_append(reply, "uoss", a->run->id, path, a->def->name, activity_request_kind(a))) < 0 ||
-            (r = bus_append_text(reply, a->request->title)) < 0 || (r = bus_append_text(reply, a->request->message)) < 0 ||
+            (r = bus_append_text(reply, a->request->title)) < 0 || (r = bus_append_text(reply, activity_request_message(a))) < 0 ||
             (r = append_approvers(reply, a)) < 0 || (r = sd_bus_message_append_basic(reply, 't', &a->request->deadline)) < 0)
                 return r;
         return sd_bus_message_close_container(reply);
 }
 
-static int append_requests_of_run(sd_bus_message *reply, const Run *run, size_t *size) {
+/* Is it the caller's to read or to answer? */
+static bool is_shown(Bus *b, sd_bus_message *m, const Activity *a) {
+        Peer *peer = peers_find(b->peers, m);
+        const char *runbook = a->run->runbook->name;
+        if (!peer)
+                return false;
+        if (a->run->started_by == peer_uid(peer) || bus_caller_may(b, m, PERMISSION_READ, runbook))
+                return true;
+        if (activity_approvers(a).n == 0 && bus_caller_may(b, m, PERMISSION_OPERATE, runbook))
+                return true;
+        return bus_caller_may(b, m, PERMISSION_ANSWER, runbook) && peer_is_told(peer, a);
+}
+
+static int append_requests_of_run(Bus *b, sd_bus_message *m, sd_bus_message *reply, const Run *run, size_t *size) {
         int r = 0;
         for (unsigned i = 0; r >= 0 && i < run->runbook->n_activities && *size < PAGE_SIZE_MAX; i++) {
-                const Activity *a = &run->activities[i];
-                if (!a->request)
+                const Activity *a = run->activities[i];
+                if (!a->request || !is_shown(b, m, a))
                         continue;
-                *size += text_size(a->def->name) + text_size(a->request->title) + text_size(a->request->message) + 256;
+                *size += text_size(a->def->name) + text_size(a->request->title) + text_size(activity_request_message(a)) + 256;
                 r = append_request(reply, a);
         }
         return r;
@@ -280,7 +279,7 @@ static int method_list_requests(sd_bus_message *m, void *userdata, sd_bus_error 
                 r = sd_bus_message_open_container(reply, 'a', "(uossssast)");
         for (size_t i = 0; r >= 0 && size < PAGE_SIZE_MAX && engine_iterate_live(b->engine, &i, &run);)
                 if (run_pending_requests(run) > 0)
-                        r = append_requests_of_run(reply, run, &size);
+                        r = append_requests_of_run(b, m, reply, run, &size);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

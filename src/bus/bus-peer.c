@@ -6,6 +6,8 @@
  * make us keep more than PEER_OPEN_MAX of its calls, nor more than PEERS_MAX callers. */
 #include "bus-peer.h"
 
+#include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 
@@ -14,6 +16,7 @@
 #include "i18n.h"
 #include "list.h"
 #include "log.h"
+#include "time-util.h"
 
 #define DRIVER "org.freedesktop.DBus"
 
@@ -33,6 +36,8 @@ struct Peer {
         gid_t *groups;
         size_t n_groups;
         char *user;                                     /* looked up when it is first wanted */
+        Hashmap *names;                                 /* "u" or "g" and a name → is_yes or is_no */
+        usec_t names_since;
         sd_bus_slot *slot;
         QUEUE_HEAD(Waiting) waiting;                    /* calls that are to come again, in this order */
         unsigned n_open;                                /* those, and calls that wait for their answer */
@@ -70,6 +75,16 @@ static void send_back(Peer *p, Waiting *w) {
         drop_waiting(p, w);
 }
 
+static void forget_names(Peer *p) {
+        const char *key;
+        void *value;
+        for (size_t i = 0; p->names && hashmap_iterate(p->names, &i, &key, &value);) {
+                (void) hashmap_remove(p->names, key);
+                free((char *) key);
+        }
+        p->names = hashmap_free(p->names);
+}
+
 static Peer *peer_free(Peer *p) {
         if (!p)
                 return NULL;
@@ -83,6 +98,7 @@ static Peer *peer_free(Peer *p) {
         free(p->name);
         free(p->groups);
         free(p->user);
+        forget_names(p);
         free(p);
         return NULL;
 }
@@ -287,6 +303,35 @@ bool peer_in_group(const Peer *p, gid_t gid) {
                 if (p->groups[i] == gid)
                         return true;
         return false;
+}
+
+/* The daemon has one thread: the plain look-ups, which have no limit on the length of an entry, are fine. */
+static bool look_up(const Peer *p, const char *name, bool is_group) {
+        const struct group *g = is_group ? getgrnam(name) : NULL;
+        const struct passwd *u = is_group ? NULL : getpwnam(name);
+        return g ? peer_in_group(p, g->gr_gid) : u && u->pw_uid == p->uid;
+}
+
+/* A list of requests looks the same few names up again and again, and each look may be a question to a server. */
+bool peer_is(Peer *p, const char *name, bool is_group) {
+        static char is_yes, is_no;
+        usec_t now = now_usec(CLOCK_MONOTONIC);
+        char key[LOGIN_NAME_MAX + 2];
+        bool fits = snprintf(key, sizeof(key), "%c%s", is_group ? 'g' : 'u', name) < (int) sizeof(key);
+        if (hashmap_size(p->names) >= PEER_NAMES_MAX || usec_sub(now, p->names_since) > PEER_NAMES_SEC * USEC_PER_SEC)
+                forget_names(p);
+        const char *known = fits ? hashmap_get(p->names, key) : NULL;
+        if (known)
+                return known == &is_yes;
+        bool yes = look_up(p, name, is_group);
+        if (!p->names) {
+                p->names = hashmap_new();
+                p->names_since = now;
+        }
+        char *copy = fits && p->names ? strdup(key) : NULL;
+        if (copy && hashmap_put(p->names, copy, yes ? &is_yes : &is_no) < 0)
+                free(copy);
+        return yes;
 }
 
 void peer_hold(Peer *p) {

@@ -8,6 +8,8 @@
 #define PEERS_MAX 1024u                                 /* callers remembered; those with open calls are never forgotten */
 #define PEER_OPEN_MAX 256u                              /* calls of one caller that wait for an answer */
 #define PEER_GROUPS_MAX 65536u
+#define PEER_NAMES_MAX 256u                             /* names whose meaning for the caller is remembered … */
+#define PEER_NAMES_SEC 5u                               /* … for so long */
 
 typedef struct Peers Peers;
 typedef struct Peer Peer;
@@ -24,5 +26,7 @@ Peer *peers_find(Peers *p, sd_bus_message *m);
 uid_t peer_uid(const Peer *p);
 const char *peer_user(Peer *p);                         /* its name, or the number as text; NULL: out of memory */
 bool peer_in_group(const Peer *p, gid_t gid);
+/* Is it the user of this name, or a member of the group of this name? */
+bool peer_is(Peer *p, const char *name, bool is_group);
 void peer_hold(Peer *p);                                /* a call of it waits for its answer */
 void peer_release(Peer *p);

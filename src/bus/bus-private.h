@@ -5,6 +5,7 @@
 #include "bus-names.h"
 #include "bus-path.h"
 #include "bus-peer.h"
+#include "bus-polkit.h"
 #include "bus.h"
 #include "hashmap.h"
 #include "list.h"
@@ -13,6 +14,7 @@
 #define PAGE_SIZE_MAX (4u * 1024u * 1024u)              /* of a list or a page of one */
 
 typedef struct BusReply BusReply;
+typedef struct AuthCall AuthCall;
 
 /* What `find` has found, for the handler that is called next. Only names: the run is looked up by each handler, after it has committed what
  * waits. */
@@ -34,6 +36,10 @@ struct Bus {
         sd_bus_slot *slots[BUS_SLOTS_MAX];
         size_t n_slots;
         Peers *peers;                                   /* of this connection */
+        Polkit *polkit;                                 /* likewise */
+        QUEUE_HEAD(AuthCall) asking;                    /* calls that wait for polkit */
+        AuthCall *passed;                               /* what polkit has said of the call that is being handled; NULL: it was not asked */
+        sd_bus_message *authorized;                     /* that call; only to be compared with */
         QUEUE_HEAD(BusReply) replies;
         Ticket committed;                               /* the last ticket that was decided … */
         int committed_result;                           /* … and how */
@@ -41,6 +47,24 @@ struct Bus {
         IntMap *shots;                                  /* run number → RunShot */
         uint32_t n_active, n_on_hold, n_dead_letter;    /* as last told */
 };
+
+/* bus-authorize.c */
+#define AUTH_UID_MAX 32u                                /* calls of one uid that wait for polkit */
+#define AUTH_CALLS_MAX 256u                             /* of all */
+typedef enum Permission {
+        PERMISSION_NOT_NEEDED,                          /* nor is asked who calls */
+        PERMISSION_EVERYBODY,
+        PERMISSION_OWNER,                               /* root; the owner of the bus in user mode */
+        PERMISSION_START, PERMISSION_OPERATE, PERMISSION_ANSWER, PERMISSION_READ, PERMISSION_MANAGE, /* actions of polkit */
+        _PERMISSION_MAX,
+} Permission;
+/* May this method call be handled? 1: yes, now; 0: it waits, and will come again; negative: no, *error is set. */
+int bus_authorize(Bus *b, sd_bus_message *m, sd_bus_error *error);
+void bus_authorize_drop(Bus *b);                        /* what waits, when the connection goes */
+/* For lists, whose rules have asked: may the caller do this with runs of that runbook? */
+bool bus_caller_may(const Bus *b, sd_bus_message *m, Permission p, const char *runbook);
+/* The action that a method needs, or "everybody" or "root"; NULL: there is no such method. For a test. */
+const char *bus_method_permission(const char *interface, const char *member);
 
 /* bus-reply.c */
 /* The end of every acting method: a verdict becomes an error; a ticket makes the message wait for its commit; without one it is answered
@@ -50,11 +74,18 @@ void bus_replies_decide(Bus *b, Ticket ticket, int result);
 void bus_replies_drop(Bus *b);
 int bus_reply_json(sd_bus_message *m, const Json *j, sd_bus_error *error);      /* as text; TooLarge over REPLY_SIZE_MAX */
 
+/* bus-verb.c */
+/* Every method that moves a run or an activity and is in the table there. */
+int bus_method_verb(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Text for inputs of other types becomes what it stands for. runbook: NULL: the one of this name, as it is read now. A failure has *error
+ * set. */
+int bus_type_inputs(Bus *b, Json *inputs, const Runbook *runbook, const char *name, sd_bus_error *error);
+
 /* bus.c */
 /* For reads: commits what waits, then looks the object up. Both are valid until control returns to the event loop. */
 int bus_read_run(Bus *b, uint32_t id, Run **ret, sd_bus_error *error);
 int bus_read_object(BusObject *o, Run **ret_run, Activity **ret_activity, sd_bus_error *error);
-/* Who sent it, as the engine wants it; the filter has made sure that it is known and may call. */
+/* Who sent the call that is being handled, as the engine wants it. */
 int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error);
 
 /* bus-queue.c */
@@ -104,6 +135,13 @@ int bus_keep_slot(Bus *b, int r, sd_bus_slot *slot);    /* remembers the slot of
 /* bus-request.c: who may answer, and what a request says in public. */
 const RequestSpec *activity_request_spec(const Activity *a); /* of the open request, or NULL */
 const char *activity_request_kind(const Activity *a);   /* "" where none is open */
-void activity_approvers(const Activity *a, const Principal **ret, size_t *ret_n);
+const char *activity_request_message(const Activity *a); /* for those who may read: of a decision, the error's; NULL: none */
+bool activity_takes_answer(const Activity *a);          /* an approval or an input is open, not a decision */
+typedef struct Principals {
+        const Principal *items;
+        size_t n;
+} Principals;
+Principals activity_approvers(const Activity *a);       /* of what is open: its own, or the owners of the runbook; of a decision none */
 int append_approvers(sd_bus_message *m, const Activity *a);
-bool peer_may_answer(const Peer *p, const Activity *a);
+bool peer_is_approver(Peer *p, const Activity *a); /* named as one */
+bool peer_is_told(Peer *p, const Activity *a);    /* the same, but of a decision the owners */

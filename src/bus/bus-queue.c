@@ -1,7 +1,8 @@
 /* Signals. The engine says after each commit which runs and activities it touched; what goes out is one PropertiesChanged per object with
  * the properties that really have another value than when they were last told, and nothing where none has: a chain of steps within an
  * activity is silent. For that a small picture of each unfinished run is kept (RunShot), by number, not by pointer: a run whose commit
- * failed comes back as another object.
+ * failed comes back as another object. It holds the definition that it was made by: where the run follows another now, the picture is made
+ * anew, and what is known of the activities goes along by their names.
  *
  * All of it carries only what every local user may know. Nobody may be listening, or the bus may be away: then only the pictures are
  * updated. */
@@ -31,8 +32,8 @@ typedef struct RunShot {
         uint32_t pending, attempt;
         usec_t scheduled_for, started_at, finished_at, next_retry_at;
         char *status_text;
+        Runbook *definition;                            /* a reference */
         uint8_t *phases;                                /* their states */
-        unsigned n_phases, n_activities;
         ActivityShot activities[];
 } RunShot;
 
@@ -49,8 +50,9 @@ DEFINE_CLEANUP(RequestShot *, request_shot_free)
 static RunShot *run_shot_free(RunShot *s) {
         if (!s)
                 return NULL;
-        for (unsigned i = 0; i < s->n_activities; i++)
+        for (unsigned i = 0; i < s->definition->n_activities; i++)
                 request_shot_free(s->activities[i].request);
+        runbook_unref(s->definition);
         free(s->status_text);
         free(s->phases);
         free(s);
@@ -66,12 +68,10 @@ static uint64_t digest_text(uint64_t h, const char *s) {
 }
 
 static uint64_t digest_approvers(const Activity *a) {
-        const Principal *approvers;
+        Principals approvers = activity_approvers(a);
         uint64_t h = UINT64_C(0xcbf29ce484222325);
-        size_t n;
-        activity_approvers(a, &approvers, &n);
-        for (size_t i = 0; i < n; i++)
-                h = digest_text(h, approvers[i].text);
+        for (size_t i = 0; i < approvers.n; i++)
+                h = digest_text(h, approvers.items[i].text);
         return h;
 }
 
@@ -104,7 +104,7 @@ static int activity_shot_update(ActivityShot *s, const Activity *a, unsigned *re
         const Attempt *t = activity_attempt(a);
         ActivityShot new = {
                 .state = (uint8_t) a->state,
-                .waiting = (uint8_t) (a->request ? a->request->kind : WAITING_NOTHING),
+                .waiting = (uint8_t) activity_waiting_for(a),
                 .attempt = t ? t->number : 0,
                 .next_retry_at = a->next_retry_at,
         };
@@ -125,7 +125,7 @@ static int activity_shot_update(ActivityShot *s, const Activity *a, unsigned *re
 
 static bool phases_update(RunShot *s, const Run *run) {
         bool differs = false;
-        for (unsigned i = 0; i < s->n_phases; i++) {
+        for (unsigned i = 0; i < s->definition->n_phases; i++) {
                 PhaseState state = phase_shown_state(&run->phases[i]);
                 differs = differs || s->phases[i] != state;
                 s->phases[i] = (uint8_t) state;
@@ -170,33 +170,66 @@ static int run_shot_update(RunShot *s, const Run *run, unsigned *ret) {
 
 /* An empty picture: everything differs from it. */
 static int run_shot_new(const Run *run, RunShot **ret) {
-        _cleanup_(run_shot_freep) RunShot *s = calloc(1, sizeof(*s) + run->runbook->n_activities * sizeof(ActivityShot));
-        if (!s || !(s->phases = calloc(run->runbook->n_phases + 1, 1)))
+        _cleanup_free_ uint8_t *phases = calloc(run->runbook->n_phases + 1, 1);
+        RunShot *s = calloc(1, sizeof(*s) + run->runbook->n_activities * sizeof(ActivityShot));
+        if (!s || !phases) {
+                free(s);
                 return -ENOMEM;
+        }
         s->state = _RUN_STATE_INVALID;
-        s->n_phases = run->runbook->n_phases;
-        s->n_activities = run->runbook->n_activities;
-        *ret = TAKE_PTR(s);
+        s->phases = TAKE_PTR(phases);
+        s->definition = runbook_ref(run->runbook);
+        *ret = s;
         return 0;
+}
+
+/* What is known goes over to a picture by another definition; an activity that is new there is as if it had just been made. */
+static void shot_move(RunShot *old, RunShot *new) {
+        const Runbook *d = new->definition;
+        for (unsigned i = 0; i < d->n_activities; i++) {
+                const ActivityDef *was = runbook_activity(old->definition, d->activities[i].name);
+                if (!was)
+                        continue;
+                new->activities[i] = old->activities[was->index];
+                old->activities[was->index].request = NULL;
+        }
+        memset(new->phases, UINT8_MAX, d->n_phases);    /* no state: the list of phases is told to be another */
+        new->state = old->state;
+        new->had_errors = old->had_errors;
+        new->pending = old->pending;
+        new->attempt = old->attempt;
+        new->scheduled_for = old->scheduled_for;
+        new->started_at = old->started_at;
+        new->finished_at = old->finished_at;
+        new->next_retry_at = old->next_retry_at;
+        new->status_text = TAKE_PTR(old->status_text);
+}
+
+static bool is_current(const RunShot *s, const Run *run) {
+        return s->definition == run->runbook || streq(s->definition->hash, run->runbook->hash);
 }
 
 /* What a run is compared with. One that is told of for the first time without having been added (a cancelled dlq run) is told in full. */
 static RunShot *shot_of(Bus *b, const Run *run) {
         _cleanup_(run_shot_freep) RunShot *s = NULL;
+        _cleanup_(run_shot_freep) RunShot *old = NULL;
         RunShot *known = intmap_get(b->shots, run->id);
-        if (known)
+        if (known && is_current(known, run))
                 return known;
-        if (run_shot_new(run, &s) < 0 || intmap_put(b->shots, run->id, s) < 0)
+        old = intmap_remove(b->shots, run->id);
+        if (run_shot_new(run, &s) < 0)
                 return NULL;
-        return TAKE_PTR(s);
+        if (old)
+                shot_move(old, s);
+        return intmap_put(b->shots, run->id, s) < 0 ? NULL : TAKE_PTR(s);
 }
 
 int bus_shot_run(Bus *b, const Run *run) {
         unsigned ignored;
         RunShot *s = shot_of(b, run);
         int r = s ? run_shot_update(s, run, &ignored) : -ENOMEM;
-        for (unsigned i = 0; r >= 0 && i < s->n_activities; i++)
-                r = activity_shot_update(&s->activities[i], &run->activities[i], &ignored);
+        for (unsigned i = 0; r >= 0 && i < run->runbook->n_activities; i++)
+                r = activity_shot_update(&s->activities[i], run->activities[i], &ignored);
         return r;
 }
 
@@ -311,12 +344,17 @@ static void on_run_changed(void *userdata, Run *run) {
         }
 }
 
+static void on_definition_changed(void *userdata, Run *run) {
+        if (!shot_of(userdata, run))
+                log_debug("Out of memory: the next change of run %u will be told in full.", run->id);
+}
+
 static void on_activity_changed(void *userdata, Activity *a) {
         Bus *b = userdata;
         unsigned bits = 0;
         RunShot *s = shot_of(b, a->run);
-        if (s && a->def->index < s->n_activities && activity_shot_update(&s->activities[a->def->index], a, &bits) >= 0 && bits != 0 &&
-            b->connection) {
+        if (s && a->def->index < s->definition->n_activities && activity_shot_update(&s->activities[a->def->index], a, &bits) >= 0 &&
+            bits != 0 && b->connection) {
                 char path[BUS_ACTIVITY_PATH_SIZE];
                 bus_activity_path(a->run->id, a->def->name, path);
                 emit_properties(b, path, BUS_ACTIVITY, activity_properties, bits, UINT_MAX, a);
@@ -386,6 +424,7 @@ const Observer bus_observer = {
         .committed = on_committed,
         .run_added = on_run_added,
         .run_changed = on_run_changed,
+        .definition_changed = on_definition_changed,
         .activity_changed = on_activity_changed,
         .request_opened = on_request_opened,
         .request_resolved = on_request_resolved,

@@ -1,54 +1,61 @@
-/* What a request says in public, and who may answer it: the approvers that it names, else the owners of the runbook, else everybody who may
- * operate. Being root is not being an approver. Whether the one who started the run may (allowStarter), and whether someone has answered
+/* What a request says in public, and who is named to answer it: its approvers, else the owners of the runbook. Where nobody is, those answer
+ * who may operate (bus-authorize.c). Decisions about failures are for those who may operate; the owners are told of them. Being root is not
+ * being an approver. Whether the one who started the run may (allowStarter), and whether someone has answered
  * already, is the model's business. */
-#include <grp.h>
-#include <pwd.h>
-
 #include "bus-private.h"
 
 const RequestSpec *activity_request_spec(const Activity *a) {
-        int step = a->request ? activity_running_step(a) : -1;
-        return step < 0 ? NULL : &a->def->steps[step].request;
+        const Attempt *t = activity_attempt(a);
+        int step = a->request && t ? activity_running_step(a) : -1; /* a decision has none */
+        return step < 0 ? NULL : &t->def->steps[step].request;
 }
 
 const char *activity_request_kind(const Activity *a) {
-        return a->request ? strempty(waiting_for_to_string(a->request->kind)) : "";
+        WaitingFor w = activity_waiting_for(a);
+        return w == WAITING_NOTHING ? "" : waiting_for_to_string(w);
 }
 
-void activity_approvers(const Activity *a, const Principal **ret, size_t *ret_n) {
+const char *activity_request_message(const Activity *a) {
+        if (a->request && a->request->kind == WAITING_DECISION)
+                return json_string(json_get(activity_error(a), "message"));
+        return a->request ? a->request->message : NULL;
+}
+
+bool activity_takes_answer(const Activity *a) {
+        return a->request && a->request->kind != WAITING_DECISION;
+}
+
+static Principals owners(const Activity *a) {
+        return (Principals) {a->run->runbook->owners, a->run->runbook->n_owners};
+}
+
+/* Of the values without which an activity can't begin, the owners. */
+Principals activity_approvers(const Activity *a) {
         const RequestSpec *spec = activity_request_spec(a);
-        bool named = spec && spec->n_approvers > 0;
-        *ret = named ? spec->approvers : spec ? a->run->runbook->owners : NULL;
-        *ret_n = named ? spec->n_approvers : spec ? a->run->runbook->n_owners : 0;
+        if (!activity_takes_answer(a))
+                return (Principals) {};
+        return spec && spec->n_approvers > 0 ? (Principals) {spec->approvers, spec->n_approvers} : owners(a);
 }
 
 int append_approvers(sd_bus_message *m, const Activity *a) {
-        const Principal *approvers;
-        size_t n;
-        activity_approvers(a, &approvers, &n);
+        Principals approvers = activity_approvers(a);
         int r = sd_bus_message_open_container(m, 'a', "s");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = sd_bus_message_append_basic(m, 's', approvers[i].text);
+        for (size_t i = 0; r >= 0 && i < approvers.n; i++)
+                r = sd_bus_message_append_basic(m, 's', approvers.items[i].text);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* The daemon has one thread: the plain look-ups, which have no limit on the length of an entry, are fine. */
-static bool is_group_member(const Peer *p, const char *name) {
-        const struct group *g = getgrnam(name);
-        return g && peer_in_group(p, g->gr_gid);
-}
-
-static bool is_user(const Peer *p, const char *name) {
-        const struct passwd *u = getpwnam(name);
-        return u && u->pw_uid == peer_uid(p);
-}
-
-bool peer_may_answer(const Peer *p, const Activity *a) {
-        const Principal *approvers;
-        size_t n;
-        activity_approvers(a, &approvers, &n);
-        for (size_t i = 0; i < n; i++)
-                if ((approvers[i].is_group ? is_group_member : is_user)(p, approvers[i].name))
+static bool is_among(Peer *p, Principals who) {
+        for (size_t i = 0; i < who.n; i++)
+                if (peer_is(p, who.items[i].name, who.items[i].is_group))
                         return true;
-        return n == 0;
+        return false;
+}
+
+bool peer_is_approver(Peer *p, const Activity *a) {
+        return is_among(p, activity_approvers(a));
+}
+
+bool peer_is_told(Peer *p, const Activity *a) {
+        return is_among(p, a->request && a->request->kind == WAITING_DECISION ? owners(a) : activity_approvers(a));
 }

@@ -120,30 +120,7 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
         return -ENOENT;
 }
 
-/* ---- methods ---- */
-
-typedef struct CancelOptions {
-        const char *comment;
-} CancelOptions;
-
-static const BusOption cancel_options[] = {
-        {"Comment", OPTION_STRING, offsetof(CancelOptions, comment), EVENT_COMMENT_MAX},
-};
-
-static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_free_ char *text = NULL;
-        BusObject *o = userdata;
-        CancelOptions options = {};
-        Ticket ticket = 0;
-        Actor who;
-        int r = bus_read_options(m, cancel_options, ELEMENTSOF(cancel_options), &options, error);
-        if (r >= 0)
-                r = bus_actor(o->bus, m, &who, error);
-        if (r < 0)
-                return r;
-        r = engine_cancel(o->bus->engine, o->run, &who, options.comment, &ticket, &text);
-        return bus_finish(o->bus, m, error, r, text, ticket, 0);
-}
+/* ---- reads ---- */
 
 static int method_get_inputs(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -171,7 +148,7 @@ static int method_list_activities(sd_bus_message *m, void *userdata, sd_bus_erro
         if (r >= 0 && (r = sd_bus_message_new_method_return(m, &reply)) >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(sssuo)");
         for (unsigned i = 0; r >= 0 && i < run->runbook->n_activities; i++)
-                r = append_activity(reply, &run->activities[i]);
+                r = append_activity(reply, run->activities[i]);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
@@ -269,7 +246,18 @@ static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *erro
 
 static const sd_bus_vtable run_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("StartNow", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reschedule", SD_BUS_ARGS("t", at, "a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetInputs", SD_BUS_ARGS("a{sv}", inputs, "a{sv}", options), SD_BUS_NO_RESULT, bus_method_verb,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Replay", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("u", id, "o", run), bus_method_verb,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Rerun", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("u", id, "o", run), bus_method_verb,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetInputs", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", inputs), method_get_inputs, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListActivities", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssuo)", activities), method_list_activities,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
@@ -320,7 +308,7 @@ static int add_activities(Bus *b, uint32_t id, Paths *p) {
         if (r != 0)
                 return r < 0 ? r : 0;
         for (unsigned i = 0; r >= 0 && i < run->runbook->n_activities; i++) {
-                bus_activity_path(id, run->activities[i].def->name, path);
+                bus_activity_path(id, run->activities[i]->def->name, path);
                 r = add_path(p, path);
         }
         return r;

@@ -1,9 +1,8 @@
 /* The Bus object: what it takes to put the daemon's objects onto a connection and off again, the filter that every call passes, and what
  * reads share.
  *
- * Nothing is registered per run: each path is parsed and looked up when it is called. No handler blocks. Every method call but reads of
- * properties and introspection goes through the filter, which makes it wait until the bus has said who sent it, and refuses who may not
- * call. Reads commit first what waits, so that nobody sees what may not be on disk. */
+ * Nothing is registered per run: each path is parsed and looked up when it is called. No handler blocks. Every method call goes through
+ * the filter, which lets through what bus-authorize.c allows; until that is known the call waits. Reads commit first what waits, so that nobody sees what may not be on disk. */
 #include "bus-convert.h"
 #include "bus-private.h"
 #include "i18n.h"
@@ -42,37 +41,19 @@ int bus_take_snapshots(Bus *b) {
         return r;
 }
 
-/* ---- who may call ---- */
-
-/* Reading properties, introspection and pings: what they show, every local user may know, and a getter can't wait. */
-static bool is_public(sd_bus_message *m) {
-        return sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "Get") > 0 ||
-               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Properties", "GetAll") > 0 ||
-               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Introspectable", NULL) > 0 ||
-               sd_bus_message_is_method_call(m, "org.freedesktop.DBus.Peer", NULL) > 0;
-}
-
-static bool may_call(const Bus *b, const Peer *p) {
-        return peer_uid(p) == 0 || (b->user_mode && peer_uid(p) == getuid());
-}
+/* ---- who calls ---- */
 
 static int filter(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        Bus *b = userdata;
-        Peer *peer;
         uint8_t type;
-        if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL || is_public(m))
+        if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL)
                 return 0;
-        int r = peers_admit(b->peers, m, &peer, error);
-        if (r == 0)
-                return 1;                               /* it will come again */
-        if (r > 0 && !may_call(b, peer))
-                r = bus_access_denied(error, b->user_mode ? _("Only the owner of this bus may call.") : _("Only root may call."));
-        return r < 0 ? r : 0;
+        int r = bus_authorize(userdata, m, error);
+        return r > 0 ? 0 : r == 0 ? 1 : r;
 }
 
 int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error) {
-        Peer *p = peers_find(b->peers, m);
-        if (!p || !may_call(b, p))
+        Peer *p = b->authorized == m ? peers_find(b->peers, m) : NULL;
+        if (!p)
                 return bus_access_denied(error, _("You may not do this."));
         *ret = (Actor) {.uid = peer_uid(p), .user = peer_user(p)};
         return ret->user ? 0 : -ENOMEM;
@@ -117,6 +98,8 @@ int bus_attach(Bus *b, sd_bus *connection) {
         assert(!b->connection);
         b->connection = sd_bus_ref(connection);
         int r = peers_new(connection, &b->peers);
+        if (r >= 0)
+                r = polkit_new(connection, &b->polkit);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
                 r = parts[i](b);
         if (r < 0)
@@ -126,8 +109,10 @@ int bus_attach(Bus *b, sd_bus *connection) {
 
 void bus_detach(Bus *b) {
         bus_replies_drop(b);
+        bus_authorize_drop(b);
         while (b->n_slots > 0)
                 sd_bus_slot_unref(b->slots[--b->n_slots]);
+        b->polkit = polkit_free(b->polkit);
         b->peers = peers_free(b->peers);
         b->connection = sd_bus_unref(b->connection);
 }

@@ -15,6 +15,7 @@
 #define DROP_INS "runbookd.conf.d"
 #define DROP_INS_MAX 1000u                              /* files; with more something is wrong */
 #define MAX_STEPS_MAX 4096u
+#define HOLD_TIMEOUT_MAX (53 * USEC_PER_WEEK)           /* as of a request */
 
 static int parse_durability(const IniItem *item, const char *value, void *target) {
         Durability d = durability_from_string(value);
@@ -39,9 +40,15 @@ const IniItem config_items[] = {
         {SECTION, "KillGraceSec", ini_parse_sec, offsetof(Config, kill_grace), 0, USEC_PER_HOUR, N_("a time span of at most 1h")},
         {SECTION, "HookTimeoutSec", ini_parse_sec, offsetof(Config, hook_timeout), USEC_PER_SEC, USEC_PER_DAY,
          N_("a time span from 1s to 1d")},
+        {SECTION, "HoldTimeoutSec", ini_parse_sec, offsetof(Config, hold_timeout), 0, HOLD_TIMEOUT_MAX, N_("a time span of at most 53w")},
+        {SECTION, "RetryWindowSec", ini_parse_sec, offsetof(Config, retry_window), USEC_PER_SEC, USEC_INFINITY,
+         N_("a time span from 1s, or infinity")},
         {SECTION, "LogMaxBytes", ini_parse_u64, offsetof(Config, log_max), 64u * 1024u, UINT64_C(1) << 40, N_("a size from 64K to 1T")},
         {SECTION, "LogLevel", parse_log_level, offsetof(Config, log_level),
          .hint = N_("one of emerg, alert, crit, err, warning, notice, info, debug")},
+        {SECTION, "NotifyCommand", ini_parse_text, offsetof(Config, notify_command), .hint = N_("a command line")},
+        {SECTION, "NotifyTimeoutSec", ini_parse_sec, offsetof(Config, notify_timeout), USEC_PER_SEC, USEC_PER_HOUR,
+         N_("a time span from 1s to 1h")},
 };
 
 const ConfigKey config_keys[] = {
@@ -50,8 +57,12 @@ const ConfigKey config_keys[] = {
         {"MaxResumes", "3", offsetof(Config, max_resumes), sizeof(unsigned), false},
         {"KillGraceSec", "10", offsetof(Config, kill_grace), sizeof(usec_t), false},
         {"HookTimeoutSec", "5min", offsetof(Config, hook_timeout), sizeof(usec_t), false},
+        {"HoldTimeoutSec", "0", offsetof(Config, hold_timeout), sizeof(usec_t), false},
+        {"RetryWindowSec", "30d", offsetof(Config, retry_window), sizeof(usec_t), false},
         {"LogMaxBytes", "16M", offsetof(Config, log_max), sizeof(uint64_t), false},
         {"LogLevel", "info", offsetof(Config, log_level), sizeof(int), true},
+        {"NotifyCommand", "", offsetof(Config, notify_command), sizeof(char *), true},
+        {"NotifyTimeoutSec", "30", offsetof(Config, notify_timeout), sizeof(usec_t), true},
 };
 const size_t config_n_keys = ELEMENTSOF(config_keys);
 static_assert(ELEMENTSOF(config_keys) == ELEMENTSOF(config_items), "one row each");
@@ -63,6 +74,10 @@ void config_defaults(Config *ret) {
                 assert(r >= 0);
                 (void) r;
         }
+}
+
+void config_done(Config *c) {
+        free(TAKE_PTR(c->notify_command));
 }
 
 static int read_one(const char *path, Config *c) {
@@ -169,5 +184,7 @@ int config_load(char *const *directories, const char *only, Config *ret) {
                 r = read_drop_ins(directories, &c);
         if (r >= 0)
                 *ret = c;
+        else
+                config_done(&c);
         return r;
 }

@@ -9,8 +9,12 @@ typedef struct Config {
         int durability;                                 /* Durability */
         unsigned max_resumes;
         usec_t kill_grace, hook_timeout;
+        usec_t hold_timeout;                            /* 0: never */
+        usec_t retry_window;
         uint64_t log_max;                               /* bytes per step */
         int log_level;
+        char *notify_command;                           /* NULL: none */
+        usec_t notify_timeout;
 } Config;
 
 typedef struct ConfigKey {
@@ -23,6 +27,7 @@ extern const size_t config_n_keys;
 extern const IniItem config_items[];                    /* as many, in the same order */
 
 void config_defaults(Config *ret);
+void config_done(Config *c);
 /* `only`: that file and no other, or NULL: runbookd.conf of the first of the directories that has one, and then the drop-ins
  * runbookd.conf.d/NAME.conf of all, ordered by name, the first directory winning for each name. What is wrong is a warning in the log, and
  * the default holds. Negative errno: a file can't be read (said in the log). */

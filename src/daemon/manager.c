@@ -16,6 +16,7 @@
 #include "i18n.h"
 #include "log-control.h"
 #include "log.h"
+#include "notify-command.h"
 #include "places.h"
 
 #define MAX_STEPS_MIN 4u                                /* of the default */
@@ -30,6 +31,7 @@ struct Manager {
         Library *library;
         Executor *executor;
         Engine *engine;
+        NotifyCommand *notify;
         Bus *bus;
         Connection *connection;
         sd_bus_slot *log_control;
@@ -92,8 +94,8 @@ static void on_committed(void *userdata, Ticket ticket, int r) {
 static void on_run_added(void *userdata, Run *run) {
         Manager *m = userdata;
         if (log_max_level() >= LOG_INFO) {
-                _cleanup_free_ char *text =
-                        xasprintf(_("Run %u of %s started by %s."), run->id, run->runbook->name, strempty(run->started_by_name));
+                _cleanup_free_ char *text = xasprintf(_("Run %u of %s started by %s."), run->id, run->runbook->name,
+                                                      run->started_by_name ? run->started_by_name : PACKAGE);
                 log_run(run, strempty(text));
         }
         bus_observer.run_added(m->bus, run);
@@ -104,6 +106,15 @@ static void on_run_changed(void *userdata, Run *run) {
         bus_observer.run_changed(m->bus, run);
 }
 
+static void on_definition_changed(void *userdata, Run *run) {
+        Manager *m = userdata;
+        if (log_max_level() >= LOG_INFO) {
+                _cleanup_free_ char *text = xasprintf(_("Run %u of %s goes on with another definition."), run->id, run->runbook->name);
+                log_run(run, strempty(text));
+        }
+        bus_observer.definition_changed(m->bus, run);
+}
+
 static void on_activity_changed(void *userdata, Activity *activity) {
         Manager *m = userdata;
         bus_observer.activity_changed(m->bus, activity);
@@ -112,11 +123,13 @@ static void on_activity_changed(void *userdata, Activity *activity) {
 static void on_request_opened(void *userdata, Activity *activity) {
         Manager *m = userdata;
         bus_observer.request_opened(m->bus, activity);
+        notify_command_request(m->notify, activity);
 }
 
 static void on_request_resolved(void *userdata, Activity *activity, const char *how, uint32_t uid) {
         Manager *m = userdata;
         bus_observer.request_resolved(m->bus, activity, how, uid);
+        notify_command_resolved(m->notify, activity);
 }
 
 static void on_run_finished(void *userdata, Run *run) {
@@ -145,6 +158,7 @@ static const Observer observer = {
         .committed = on_committed,
         .run_added = on_run_added,
         .run_changed = on_run_changed,
+        .definition_changed = on_definition_changed,
         .activity_changed = on_activity_changed,
         .request_opened = on_request_opened,
         .request_resolved = on_request_resolved,
@@ -187,6 +201,8 @@ static void apply_config(Manager *m) {
         log_set_max_level(m->options.log_level >= 0 ? m->options.log_level : m->config.log_level);
         if (m->engine && engine_set_max_steps(m->engine, max_steps(&m->config)) < 0)
                 log_warning(_("Out of memory: MaxSteps= stays as it was."));
+        if (m->notify && notify_command_change(m->notify, m->config.notify_command, m->config.notify_timeout) < 0)
+                log_warning(_("Out of memory: NotifyCommand= stays as it was."));
 }
 
 /* What can't change now keeps its value, so that a second reload says so again. */
@@ -201,6 +217,7 @@ static void take_config(Manager *m, Config *new) {
                         memcpy(then, now, k->size);
                 }
         }
+        config_done(&m->config);
         m->config = *new;
         apply_config(m);
 }
@@ -298,6 +315,18 @@ static int start_executor(Manager *m) {
         return 0;
 }
 
+static int start_notify(Manager *m) {
+        NotifyOptions o = {.event = m->event,
+                           .command = m->config.notify_command,
+                           .timeout = m->config.notify_timeout,
+                           .retry_first = NOTIFY_RETRY_FIRST,
+                           .user_mode = m->options.user_mode};
+        int r = notify_command_new(&o, &m->notify);
+        if (r < 0)
+                log_error_errno(r, _("Out of memory."));
+        return r < 0 ? EXIT_FAILURE : 0;
+}
+
 static int start_engine(Manager *m) {
         EngineOptions o = {
                 .event = m->event,
@@ -306,7 +335,10 @@ static int start_engine(Manager *m) {
                 .library = m->library,
                 .state_directory = m->places.state,
                 .max_steps = max_steps(&m->config),
-                .limits = {.max_resumes = m->config.max_resumes, .hook_timeout = m->config.hook_timeout},
+                .limits = {.max_resumes = m->config.max_resumes,
+                           .hook_timeout = m->config.hook_timeout,
+                           .hold_timeout = m->config.hold_timeout},
+                .retry_window = m->config.retry_window,
                 .observer = &observer,
                 .observer_userdata = m,
         };
@@ -383,7 +415,7 @@ static int start_name(Manager *m) {
 
 static int (*const phases[])(Manager *m) = {
         start_config,   start_state_directory, start_event_loop, start_store,    start_library,
-        start_executor, start_engine,          start_bus,        start_recovery, start_name,
+        start_notify,   start_executor,        start_engine,     start_bus,        start_recovery, start_name,
 };
 
 int manager_new(const ManagerOptions *o, Manager **ret) {
@@ -413,6 +445,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         m->status = sd_event_source_disable_unref(m->status);
         engine_free(m->engine);
+        notify_command_free(m->notify);
         connection_free(m->connection);
         bus_free(m->bus);
         if (m->executor)
@@ -421,6 +454,7 @@ Manager *manager_free(Manager *m) {
         store_close(m->store);
         sd_event_unref(m->event);
         places_done(&m->places);
+        config_done(&m->config);
         free(m);
         return NULL;
 }

@@ -73,17 +73,29 @@ static void prepare_all(Engine *e, Turn *t) {
 
 /* ---- writing ---- */
 
-static int put_definition(Engine *e, const Turn *t, Definition *d) {
+static int write_definition(Engine *e, const Definition *d) {
+        return store_put_definition(e->store, d->hash, d->runbook->name, d->runbook->format == TREE_JSON ? "json" : "yaml",
+                                    d->runbook->text, d->runbook->text_size);
+}
+
+static int put_definition(Engine *e, Definition *d) {
         int r;
 
-        if (d->stored || d->put_in == t->serial)
+        if (d->stored || d->put_in == e->turn->serial)
                 return 0;
-        r = store_put_definition(e->store, d->hash, d->runbook->name, d->runbook->format == TREE_JSON ? "json" : "yaml", d->runbook->text,
-                                 d->runbook->text_size);
+        r = write_definition(e, d);
         if (r < 0)
                 return r;
-        d->put_in = t->serial;
+        d->put_in = e->turn->serial;
         return 0;
+}
+
+static int put_definitions(Engine *e, const DefinitionList *l) {
+        int r = put_definition(e, l->first);
+
+        for (size_t i = 0; r >= 0 && i < l->n_later; i++)
+                r = put_definition(e, l->later[i]);
+        return r;
 }
 
 static int append_event(Engine *e, const Run *run, const Event *event) {
@@ -140,15 +152,15 @@ void row_copy(const RunRow *row, RowCopy *ret) {
         ret->status_text = text_hash(row->status_text);
 }
 
-/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. */
-static int write_row(Engine *e, Touched *touched) {
-        EngineRun *er = touched->run;
+/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. The definition
+ * is the one that reading back begins with, whatever the run has gone over to. */
+static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
         const Run *r = er->run;
         _cleanup_free_ char *text = run_status_text(r), *labels = NULL;
         RunRow row = {
                 .id = r->id,
                 .runbook = r->runbook->name,
-                .definition = r->runbook->hash,
+                .definition = er->definitions.first->hash,
                 .state = r->state,
                 .status_text = text,
                 .created_at = r->created_at,
@@ -168,8 +180,8 @@ static int write_row(Engine *e, Touched *touched) {
 
         if (!text)
                 return -ENOMEM;
-        row_copy(&row, &touched->row);
-        if (!er->is_new && memcmp(&touched->row, &er->row, sizeof er->row) == 0)
+        row_copy(&row, ret);
+        if (!er->is_new && memcmp(ret, &er->row, sizeof er->row) == 0)
                 return 0;
         if (r->labels && !(labels = json_to_string(r->labels, false)))
                 return -ENOMEM;
@@ -180,14 +192,24 @@ static int write_row(Engine *e, Touched *touched) {
 static int write_rows(Engine *e, Turn *t) {
         for (size_t i = 0; i < t->n_runs; i++) {
                 EngineRun *er = t->runs[i].run;
-                int r = er->is_new ? put_definition(e, t, er->definition) : 0;
+                int r = put_definitions(e, &er->definitions);
 
                 if (r >= 0)
-                        r = write_row(e, &t->runs[i]);
+                        r = write_row(e, er, &t->runs[i].row);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret) {
+        int r = write_definition(e, er->definitions.first);
+
+        if (r >= 0)
+                r = write_row(e, er, ret);
+        for (size_t i = 0; r >= 0 && i < o->n_events; i++)
+                r = append_event(e, er->run, o->events[i]);
+        return r;
 }
 
 static int write_turn(Engine *e, Turn *t) {
@@ -225,14 +247,19 @@ static void stop_all(const Turn *t) {
         }
 }
 
+static void note_definition(Definition *d, const Turn *t) {
+        d->stored = d->stored || d->put_in == t->serial;
+}
+
 static void note_stored(Engine *e, Turn *t) {
         for (size_t i = 0; i < t->n_ended; i++)
                 job_free(t->ended[i]);
         for (size_t i = 0; i < t->n_runs; i++) {
                 EngineRun *er = t->runs[i].run;
 
-                if (er->definition->put_in == t->serial)
-                        er->definition->stored = true;
+                note_definition(er->definitions.first, t);
+                for (size_t k = 0; k < er->definitions.n_later; k++)
+                        note_definition(er->definitions.later[k], t);
                 if (!er->is_new)
                         count_run(e, er->row.state, -1);
                 count_run(e, t->runs[i].row.state, 1);
@@ -255,12 +282,18 @@ static void retire_all(Engine *e, Turn *t) {
                         retire(e, t->runs[i].run);
 }
 
+static void copy_all(const Turn *t) {
+        for (size_t i = 0; i < t->n_runs; i++)
+                workspace_want(t->runs[i].run);
+}
+
 static void succeed(Engine *e, Turn *t) {
         launch_all(t);
         note_stored(e, t);
         stop_all(t);
         storage_succeeded(e);
         publish_turn(e, t);
+        copy_all(t);
         retire_all(e, t);
 }
 

@@ -85,6 +85,32 @@ void definition_unuse(Definition *d) {
                 d->runbook = runbook_unref(d->runbook);
 }
 
+int definition_list_add(DefinitionList *l, Definition *takes) {
+        if (!l->first) {
+                l->first = takes;
+                return 0;
+        }
+        if (!GREEDY_REALLOC(l->later, l->n_later_allocated, l->n_later + 1)) {
+                definition_unuse(takes);
+                return -ENOMEM;
+        }
+        l->later[l->n_later++] = takes;
+        return 0;
+}
+
+void definition_list_pop(DefinitionList *l) {
+        if (l->n_later > 0)
+                definition_unuse(l->later[--l->n_later]);
+}
+
+void definition_list_done(DefinitionList *l) {
+        while (l->n_later > 0)
+                definition_list_pop(l);
+        free(l->later);
+        definition_unuse(l->first);
+        *l = (DefinitionList) { 0 };
+}
+
 void definitions_free(Engine *e) {
         const char *hash;
         void *value;

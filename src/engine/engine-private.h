@@ -1,4 +1,5 @@
-/* Shared by the files of the engine: engine.c engine-verbs.c engine-read.c turn.c commit.c storage.c job.c recover.c definitions.c. */
+/* Shared by the files of the engine: engine.c engine-verbs.c engine-start.c engine-again.c engine-read.c turn.c commit.c publish.c
+ * storage.c job.c recover.c park.c triggers.c workspace.c definitions.c. */
 #pragma once
 
 #include "commit-pace.h"
@@ -6,6 +7,7 @@
 #include "hashmap.h"
 #include "list.h"
 #include "scheduler.h"
+#include "spawn.h"
 #include "timers.h"
 
 #define ENGINE_RUNS_MAX 100000u                         /* unfinished runs */
@@ -23,6 +25,10 @@
 #define FAILURE_LOG_MAX 4096u                            /* bytes of failure.log */
 #define PREPARE_TRIES_MAX 5u
 #define PREPARE_BACKOFF (100 * USEC_PER_MSEC)           /* doubles */
+#define COPIES_MAX 4u                                   /* workspaces that are copied at once */
+#define COPY_ERROR_MAX 1024u                            /* bytes of what cp says that are kept */
+#define TRIGGER_PAYLOAD_MAX (1024u * 1024u)             /* bytes of trigger.payload as compact JSON; then its attempts are cut */
+#define START_AT_MAX UINT64_C(253402300799999999)       /* the end of the year 9999 */
 #define STORAGE_RETRY_MIN USEC_PER_SEC                  /* doubles */
 #define STORAGE_RETRY_MAX (30 * USEC_PER_SEC)
 
@@ -47,6 +53,13 @@ typedef struct Definition {
         uint64_t put_in;                                /* the turn that puts it into the store */
 } Definition;
 
+/* All definitions that a run has had, each with a user. */
+typedef struct DefinitionList {
+        Definition *first;                              /* what its events begin with */
+        Definition **later;                             /* what it went over to */
+        size_t n_later, n_later_allocated;
+} DefinitionList;
+
 typedef enum JobState {
         JOB_STARTING,                                   /* not prepared yet, or its prepare is tried again */
         JOB_PREPARED,                                   /* within a commit only */
@@ -55,11 +68,14 @@ typedef enum JobState {
         JOB_GIVEN_UP,                                   /* likewise: it could not be started */
 } JobState;
 
-/* One running step, and then the fact of its end. Found again after its run was dropped and folded anew, by numbers and not by pointers. */
+/* One running step, and then the fact of its end. It outlives its run's memory: the activity is found again by its name, and what it
+ * executes stands in a definition that it holds itself. */
 struct Job {
         Engine *engine;
         EngineRun *run;                                 /* NULL: nobody waits for it any more */
-        unsigned activity;
+        Activity *activity;                             /* NULL: its run is not in memory now */
+        Runbook *runbook;                               /* a reference, for: */
+        const ActivityDef *def;                         /* what its attempt runs */
         int step;
         uint32_t attempt;
         JobState state;
@@ -77,6 +93,30 @@ struct Job {
         LIST_FIELDS(Job, all);                          /* of the engine */
 };
 
+typedef enum CopyState {
+        COPY_STARTING,                                  /* no child could be started yet; it is tried again */
+        COPY_REMOVING,                                  /* what an earlier try has left */
+        COPY_COPYING,
+        COPY_MADE,                                      /* or it can't be made; until that is applied */
+} CopyState;
+
+/* The copy of a workspace in the making. */
+typedef struct Copy Copy;
+struct Copy {
+        Engine *engine;
+        EngineRun *run;                                 /* NULL: nobody waits for it any more */
+        CopyState state;
+        uint32_t from;
+        char *directory, *source, *target, *workspace;  /* work/N, work/FROM/workspace, work/N/copy-…, work/N/workspace */
+        char *argv[7], *env[3];                         /* of the child; some are borrowed from the above */
+        Spawn *spawn;
+        int output;                                     /* what the child says */
+        unsigned n_tries;
+        sd_event_source *event_source;                  /* of the child's end, or of the next try */
+        char *error;                                    /* why there is none; NULL: it is there */
+        LIST_FIELDS(Copy, copies);
+};
+
 /* What of a run's row in the store can change. */
 typedef struct RowCopy {
         RunState state;
@@ -91,7 +131,7 @@ struct EngineRun {
         Engine *engine;
         uint32_t id;
         Run *run;                                       /* NULL: dropped after a failed commit, and not folded again yet */
-        Definition *definition;
+        DefinitionList definitions;
         SchedulerItem waiting;
         TimerItem timers[_DEADLINE_CLOCK_MAX];
         Job *jobs;
@@ -99,10 +139,12 @@ struct EngineRun {
         bool is_new;                                    /* not in the store yet */
         bool recovering;                                /* what was running when the daemon died is not stored as interrupted yet */
         bool workspace_made;
-        bool in_starts, in_stale;
+        bool in_starts, in_stale, in_copies;
+        Copy *copy;                                     /* of its workspace, begun or made; NULL: none */
         RowCopy row;                                    /* as it is in the store */
         LIST_FIELDS(EngineRun, starts);
         LIST_FIELDS(EngineRun, stale);
+        LIST_FIELDS(EngineRun, copies);
 };
 
 typedef struct Segment {                                /* consecutive events of one run */
@@ -147,6 +189,7 @@ typedef enum StorageState {
 
 typedef struct CachedRun {
         Run *run;
+        bool outdated;                                  /* not found any more; somebody may still hold it */
         uint64_t iteration;                             /* of the event loop, when it was last asked for */
 } CachedRun;
 
@@ -157,6 +200,7 @@ struct Engine {
         Library *library;
         char *state_directory;
         Limits limits;
+        usec_t retry_window;
         const Observer *observer;
         void *observer_userdata;
         unsigned cpus;
@@ -170,6 +214,12 @@ struct Engine {
         usec_t starts_since;
         QUEUE_HEAD(EngineRun) stale;                    /* facts wait to be fed, or it must be decided again */
         sd_event_source *starts_source;
+
+        Spawner *spawner;                               /* of what copies workspaces; NULL: none was yet */
+        QUEUE_HEAD(EngineRun) copies_wanted;            /* they wait for others to be made */
+        Copy *copies;
+        unsigned n_copies;
+        bool starting_copies;
 
         Turn turns[2], *turn;                           /* the one that gathers */
         uint64_t last_serial;
@@ -215,12 +265,16 @@ int turn_on_deadline(void *userdata, TimerItem *item, DeadlineClock clock);
 
 /* commit.c */
 int engine_commit(Engine *e);
+/* Within a transaction that is no turn's: all of a run that is new. */
+int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret);
 int commit_on_event(sd_event_source *s, void *userdata);
 int commit_on_time(sd_event_source *s, uint64_t usec, void *userdata);
 void row_copy(const RunRow *row, RowCopy *ret);
 
 /* publish.c */
 void publish_turn(Engine *e, Turn *t);
+void publish_new_run(Engine *e, EngineRun *er);         /* one that was stored outside of a turn */
+void publish_end(Engine *e, uint32_t id);               /* likewise: one that isn't in memory has another end */
 void count_run(Engine *e, RunState state, int change);
 void count_dead_letters(Engine *e);
 
@@ -251,12 +305,15 @@ void step_end_done(StepEnd *end);
 int definition_adopt(Engine *e, Runbook *runbook, Definition **ret);            /* of a runbook from the library; a user more */
 int definition_load(Engine *e, const char *hash, Definition **ret, char **ret_reason);  /* from the store; a user more. -EBADMSG and why */
 void definition_unuse(Definition *d);
+int definition_list_add(DefinitionList *l, Definition *takes);  /* also on failure */
+void definition_list_pop(DefinitionList *l);            /* the last of those that it went over to */
+void definition_list_done(DefinitionList *l);
 void definitions_free(Engine *e);
 
 /* recover.c */
 typedef struct Folded {
         Run *run;
-        Definition *definition;                         /* with a user more */
+        DefinitionList definitions;
         RowCopy row;
         uint32_t last_seq;
         char *reason;                                   /* why it can't be folded to its end */
@@ -267,11 +324,46 @@ void folded_done(Folded *f);
 int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *f);
 /* The interruptions of a run that was read back at the start, and what follows from them. */
 int run_go_on(Engine *e, EngineRun *er);
-/* Ends a damaged run as dlq in the store, without asking the model. */
-int run_park(Engine *e, uint32_t id, uint32_t last_seq, const char *reason);
+
+/* park.c: ends of runs that can't be folded, written into the store without asking the model */
+/* Ends it as dlq, and makes the runs that this failure triggers, all in one transaction. f: what was read of it. */
+int run_park(Engine *e, uint32_t id, const Folded *f);
+/* Takes one that was parked to cancelled. -EIO, -ENOSPC …: the store can't be written. */
+int run_park_cancel(Engine *e, uint32_t id, uint32_t last_seq, const Actor *who, const char *comment);
+
+/* triggers.c: runs that are started because others failed */
+typedef struct Failure {
+        uint32_t run;
+        const char *runbook, *trigger, *reason;
+        RunState state;
+        const Run *known;                               /* its attempts; NULL: nothing is known of them */
+} Failure;
+typedef struct TriggeredRun {
+        Runbook *runbook;                               /* a reference */
+        Json *inputs;
+} TriggeredRun;
+typedef struct TriggeredRuns {
+        TriggeredRun *items;
+        size_t n;
+        Json *payload;
+} TriggeredRuns;
+/* What is to be started; that which can't be started is said in the log. */
+int triggers_find(Engine *e, const Failure *f, TriggeredRuns *ret);
+void triggered_runs_done(TriggeredRuns *l);
+/* For a run that ended in this turn: makes them in it. A negative errno spoilt the turn. */
+int triggers_fire(Engine *e, EngineRun *er);
+RunOptions trigger_options(const TriggeredRuns *l, const TriggeredRun *run);
+extern const Actor engine_actor;                        /* the engine itself */
+
+/* workspace.c: copies of workspaces */
+void workspace_want(EngineRun *er);                     /* of a stored run; does nothing where it is wanted already */
+void workspace_feed(EngineRun *er);                     /* the fact that the copy is made, or can't be; does nothing where it isn't */
+void workspace_forget(EngineRun *er);
+void workspace_stop(Engine *e);                         /* kills what is being copied */
+void workspace_free(Engine *e);                         /* and waits for it */
 
 /* engine.c */
-int engine_run_new(Engine *e, uint32_t id, Definition *takes, EngineRun **ret);
+int engine_run_new(Engine *e, uint32_t id, DefinitionList *takes, EngineRun **ret); /* takes also on failure */
 EngineRun *engine_run(const Engine *e, uint32_t id);
 void engine_run_attach(EngineRun *er, Run *takes);
 void engine_run_detach(EngineRun *er);                  /* out of all queues; frees the Run */
@@ -283,5 +375,22 @@ void engine_check_stopped(Engine *e);
 
 /* engine-read.c */
 void cache_take(Engine *e, Run *takes);
-void cache_drop(Engine *e, uint32_t id);
+void cache_drop(Engine *e, uint32_t id);                /* what is kept of this run is not what is stored any more */
 void cache_free(Engine *e);
+
+/* engine-verbs.c: what verbs have in common. All return verdicts. */
+int engine_refuse(Verdict v, char **ret_message, const char *fmt, ...) _printf_(3, 4);
+int engine_verdict(int r);                               /* the verdict for what the model returned, or r */
+int engine_check_storage(const Engine *e, char **ret_message);
+int engine_check_comment(const char *comment, char **ret_message);
+int engine_find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message); /* an unfinished one */
+
+/* engine-start.c: what starts have in common */
+int start_check_room(const Engine *e, char **ret_message);
+int start_get_runbook(Engine *e, const char *name, Runbook **ret, char **ret_message);
+int start_check_time(usec_t at, const Stamp *now, char **ret_message);
+/* A required input without a value refuses only a strict start; else what needs it will wait for it. */
+int start_check_inputs(const Runbook *rb, const Json *given, bool strict, Json **ret, char **ret_message);
+int start_new(Engine *e, Runbook *rb, EngineRun **ret); /* without an event yet */
+/* Makes the run in this turn; it begins at once where a slot is free, unless it is deferred. */
+int start_create(Engine *e, Runbook *rb, const RunOptions *options, const Actor *who, bool deferred, uint32_t *ret_run);

@@ -38,11 +38,17 @@ void cache_take(Engine *e, Run *takes) {
 
 static Run *cache_find(Engine *e, uint32_t id) {
         for (size_t i = 0; i < e->n_cache; i++)
-                if (e->cache[i].run->id == id) {
+                if (e->cache[i].run->id == id && !e->cache[i].outdated) {
                         e->cache[i].iteration = iteration(e);
                         return e->cache[i].run;
                 }
         return NULL;
+}
+
+void cache_drop(Engine *e, uint32_t id) {
+        for (size_t i = 0; i < e->n_cache; i++)
+                if (e->cache[i].run->id == id)
+                        e->cache[i].outdated = true;
 }
 
 void cache_free(Engine *e) {
@@ -125,12 +131,12 @@ static const Attempt *find_attempt(const Activity *a, uint32_t number) {
         return NULL;
 }
 
-static void attempt_range(const Activity *a, const Attempt *t, uint64_t *ret_end) {
+static void attempt_range(const Attempt *t, uint64_t *ret_end) {
         *ret_end = 0;
         if (t->state == ATTEMPT_RUNNING)
                 *ret_end = UINT64_MAX;
         else
-                for (unsigned i = 0; i < a->def->n_steps; i++)
+                for (unsigned i = 0; i < t->def->n_steps; i++)
                         *ret_end = MAX(*ret_end, t->steps[i].log_end);
 }
 
@@ -149,7 +155,7 @@ int engine_log_location(Engine *e, uint32_t id, const char *activity, uint32_t a
         if (!a)
                 return VERDICT_NO_SUCH_ACTIVITY;
         t = find_attempt(a, attempt);
-        if (!t || step < -1 || step >= (int) a->def->n_steps)
+        if (!t || step < -1 || step >= (int) t->def->n_steps)
                 return VERDICT_NO_SUCH_STEP;
         path = exec_log_path(e->state_directory, id, activity, t->number);
         if (!path)
@@ -159,7 +165,7 @@ int engine_log_location(Engine *e, uint32_t id, const char *activity, uint32_t a
         *ret_running = s ? s->state == STEP_RUNNING : t->state == ATTEMPT_RUNNING;
         *ret_start = s ? s->log_start : 0;
         if (!s)
-                attempt_range(a, t, ret_end);
+                attempt_range(t, ret_end);
         else
                 *ret_end = *ret_running ? UINT64_MAX : s->log_end;
         return VERDICT_OK;

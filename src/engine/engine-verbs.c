@@ -1,13 +1,13 @@
-/* What people can ask for. Each verb checks, lets the model make its event, and returns a ticket: it may be answered when the commit
- * of that ticket is told. What can't be done is a verdict with a sentence that says what to do, and leaves no trace. */
+/* What people can ask of a run. All verbs go one way: what stands in the way of any (storage, comment, the run, the activity) is looked
+ * at, the model makes its events or says why not, and a ticket is returned that may be answered when the commit of that ticket is told.
+ * What can't be done is a verdict with a sentence that says what to do, and leaves no trace. Starts are in engine-start.c, replays and
+ * reruns in engine-again.c. */
 #include "engine-private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "i18n.h"
-#include "strbuf.h"
-#include "utf8.h"
 
 const char *verdict_to_string(Verdict v) {
         static const char *const names[_VERDICT_MAX] = {
@@ -18,9 +18,13 @@ const char *verdict_to_string(Verdict v) {
                 [VERDICT_NO_SUCH_STEP] = "NoSuchStep",
                 [VERDICT_INVALID_RUNBOOK] = "InvalidRunbook",
                 [VERDICT_INVALID_INPUT] = "InvalidInput",
+                [VERDICT_INPUT_FIXED] = "InputFixed",
                 [VERDICT_WRONG_STATE] = "WrongState",
+                [VERDICT_ALREADY_SUCCEEDED] = "AlreadySucceeded",
                 [VERDICT_ALREADY_ANSWERED] = "AlreadyAnswered",
                 [VERDICT_NOT_APPROVER] = "NotApprover",
+                [VERDICT_TOO_OLD] = "TooOld",
+                [VERDICT_DEFINITION_CHANGED] = "DefinitionChanged",
                 [VERDICT_TOO_MANY] = "TooMany",
                 [VERDICT_TOO_LARGE] = "TooLarge",
                 [VERDICT_STORAGE_UNAVAILABLE] = "StorageUnavailable",
@@ -29,10 +33,11 @@ const char *verdict_to_string(Verdict v) {
         return (size_t) v < ELEMENTSOF(names) ? names[v] : NULL;
 }
 
-static int _printf_(3, 4) refuse(Verdict v, char **ret_message, const char *fmt, ...) {
+int engine_refuse(Verdict v, char **ret_message, const char *fmt, ...) {
         va_list ap;
         int n;
 
+        free(*ret_message);
         va_start(ap, fmt);
         n = vasprintf(ret_message, fmt, ap);
         va_end(ap);
@@ -43,55 +48,43 @@ static int _printf_(3, 4) refuse(Verdict v, char **ret_message, const char *fmt,
         return v;
 }
 
-/* ---- common ---- */
+int engine_verdict(int r) {
+        static const struct {
+                int error;
+                Verdict verdict;
+        } table[] = {
+                { -ESTALE, VERDICT_WRONG_STATE },
+                { -ESRCH, VERDICT_WRONG_STATE },
+                { -ENOENT, VERDICT_NO_SUCH_ACTIVITY },
+                { -EALREADY, VERDICT_ALREADY_ANSWERED },
+                { -EEXIST, VERDICT_ALREADY_SUCCEEDED },
+                { -EPERM, VERDICT_NOT_APPROVER },
+                { -EINVAL, VERDICT_INVALID_INPUT },
+                { -EROFS, VERDICT_INPUT_FIXED },
+                { -EPROTO, VERDICT_DEFINITION_CHANGED },
+                { -E2BIG, VERDICT_TOO_LARGE },
+        };
 
-static int check_storage(const Engine *e, char **ret_message) {
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (table[i].error == r)
+                        return table[i].verdict;
+        return r;
+}
+
+int engine_check_storage(const Engine *e, char **ret_message) {
         if (e->storage != STORAGE_FAILING)
                 return VERDICT_OK;
-        return refuse(VERDICT_STORAGE_UNAVAILABLE, ret_message, _("Nothing was changed, because it could not be stored. %s"),
-                      store_error(e->store));
+        return engine_refuse(VERDICT_STORAGE_UNAVAILABLE, ret_message, _("Nothing was changed, because it could not be stored. %s"),
+                           store_error(e->store));
 }
 
-static int check_comment(const char *comment, char **ret_message) {
+int engine_check_comment(const char *comment, char **ret_message) {
         if (!comment || strlen(comment) <= EVENT_COMMENT_MAX)
                 return VERDICT_OK;
-        return refuse(VERDICT_TOO_LARGE, ret_message, _("The comment is longer than %u bytes; shorten it"), EVENT_COMMENT_MAX);
+        return engine_refuse(VERDICT_TOO_LARGE, ret_message, _("The comment is longer than %u bytes; shorten it"), EVENT_COMMENT_MAX);
 }
 
-static int verdict_of_model(int r) {
-        switch (r) {
-        case -ESTALE:
-                return VERDICT_WRONG_STATE;
-        case -EALREADY:
-                return VERDICT_ALREADY_ANSWERED;
-        case -EPERM:
-                return VERDICT_NOT_APPROVER;
-        case -EINVAL:
-                return VERDICT_INVALID_INPUT;
-        case -E2BIG:
-                return VERDICT_TOO_LARGE;
-        default:
-                return r;
-        }
-}
-
-/* After the model's part of a verb: r is its result. The event, if there is one, is part of the turn even when what follows fails:
- * then the turn does. */
-static int finish(Engine *e, EngineRun *er, int r, const Stamp *now, Ticket *ret) {
-        int verdict = verdict_of_model(r);
-
-        if (verdict > 0)
-                return verdict;
-        r = turn_book(e, er, r);
-        if (r >= 0)
-                r = turn_decide(e, er, now, scheduler_grant(&e->scheduler));
-        if (r < 0) {
-                (void) turn_arm(e);
-                return r;
-        }
-        *ret = ++e->last_ticket;
-        return VERDICT_OK;
-}
+/* ---- finding what it is about ---- */
 
 static int row_state(void *userdata, const RunRow *row) {
         *(RunState *) userdata = row->state;
@@ -99,7 +92,7 @@ static int row_state(void *userdata, const RunRow *row) {
 }
 
 /* The unfinished run of this number; where there is none, why not. */
-static int find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message) {
+int engine_find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message) {
         EngineRun *er = engine_run(e, id);
         RunState state;
         int r;
@@ -110,232 +103,164 @@ static int find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message)
         }
         r = er ? -EIO : store_get_run(e->store, id, row_state, &state);
         if (r == -ENOENT)
-                return refuse(VERDICT_NO_SUCH_RUN, ret_message, _("There is no run %u; “runbookctl list” shows which there are"), id);
-        return r < 0 ? r : refuse(VERDICT_WRONG_STATE, ret_message, _("Run %u has ended (%s)"), id, run_state_to_string(state));
+                return engine_refuse(VERDICT_NO_SUCH_RUN, ret_message,
+                                   _("There is no run %u; “runbookctl list” shows which there are"), id);
+        return r < 0 ? r : engine_refuse(VERDICT_WRONG_STATE, ret_message, _("Run %u has ended (%s)"), id, run_state_to_string(state));
 }
 
-/* ---- start ---- */
-
-static int check_labels(const Json *labels, char **ret_message) {
-        if (labels && json_type(labels) != JSON_OBJECT)
-                return refuse(VERDICT_INVALID_INPUT, ret_message, _("Labels are an object of strings"));
-        if (json_length(labels) > ENGINE_LABELS_MAX)
-                return refuse(VERDICT_TOO_MANY, ret_message, _("A run has at most %u labels"), ENGINE_LABELS_MAX);
-        JSON_OBJECT_FOREACH(labels, name, value) {
-                if (json_type(value) != JSON_STRING)
-                        return refuse(VERDICT_INVALID_INPUT, ret_message, _("The label “%s” is no string"), name);
-                if (strlen(name) > ENGINE_LABEL_SIZE_MAX || json_string_length(value) > ENGINE_LABEL_SIZE_MAX)
-                        return refuse(VERDICT_TOO_LARGE, ret_message, _("A label's name and value have at most %u bytes each"),
-                                      ENGINE_LABEL_SIZE_MAX);
-        }
-        return VERDICT_OK;
+static int no_such_activity(uint32_t run, const char *name, char **ret_message) {
+        return engine_refuse(VERDICT_NO_SUCH_ACTIVITY, ret_message,
+                           _("Run %u has no activity “%s”; “runbookctl status %u” shows which it has"), run, name, run);
 }
 
-static int check_request(const Engine *e, const StartRequest *q, char **ret_message) {
-        int r = check_storage(e, ret_message);
+/* ---- the way of all verbs ---- */
 
-        if (r == VERDICT_OK && q->dedup_key && strlen(q->dedup_key) > ENGINE_DEDUP_KEY_MAX)
-                return refuse(VERDICT_TOO_LARGE, ret_message, _("The dedup key is longer than %u bytes"), ENGINE_DEDUP_KEY_MAX);
-        if (r == VERDICT_OK && (intmap_size(e->runs) >= ENGINE_RUNS_MAX || e->last_run == UINT32_MAX))
-                return refuse(VERDICT_TOO_MANY, ret_message,
-                              _("There are %zu unfinished runs already; wait for some to end, or cancel some"), intmap_size(e->runs));
-        return r == VERDICT_OK ? check_labels(q->labels, ret_message) : r;
-}
+typedef struct Verb {
+        Engine *engine;
+        EngineRun *run;
+        Activity *activity;                             /* NULL: it is about the run */
+        Stamp now;
+        size_t n_events;                                /* in the turn, before the model's part */
+} Verb;
 
-static int no_such_runbook(Engine *e, const char *name, char **ret_message) {
-        _cleanup_free_ char *nearest = library_nearest(e->library, name);
+static int begin(Engine *e, uint32_t run, const char *activity, const char *comment, Verb *ret, char **ret_message) {
+        Verb v = { .engine = e, .now = engine_now(e), .n_events = e->turn->outcome.n_events };
+        int r = engine_check_storage(e, ret_message);
 
-        if (nearest)
-                return refuse(VERDICT_NO_SUCH_RUNBOOK, ret_message, _("There is no runbook “%s”; did you mean “%s”?"), name, nearest);
-        return refuse(VERDICT_NO_SUCH_RUNBOOK, ret_message, _("There is no runbook “%s”; “runbookctl runbooks” lists those there are"),
-                      name);
-}
-
-static int invalid_runbook(const Diagnostics *d, const char *file, char **ret_message) {
-        const Diagnostic *first = NULL;
-
-        for (size_t i = 0; i < d->n_items && !first; i++)
-                if (d->items[i].severity == SEVERITY_ERROR)
-                        first = &d->items[i];
-        if (!first)
-                return refuse(VERDICT_INVALID_RUNBOOK, ret_message, _("%s can't be read"), strempty(file));
-        if (first->line == 0)
-                return refuse(VERDICT_INVALID_RUNBOOK, ret_message, "%s: %s", strempty(file), first->message);
-        return refuse(VERDICT_INVALID_RUNBOOK, ret_message, "%s:%u:%u: %s", strempty(file), first->line, first->column, first->message);
-}
-
-static int get_runbook(Engine *e, const char *name, Runbook **ret, char **ret_message) {
-        _cleanup_diag_ Diagnostics d = { 0 };
-        const char *file = NULL;
-        int r = runbook_name_is_valid(name) ? library_get(e->library, name, &d, ret, &file) : -ENOENT;
-
-        if (r == -ENOENT)
-                return no_such_runbook(e, name, ret_message);
-        if (r == -EINVAL) {
-                diag_sort(&d);
-                return invalid_runbook(&d, file, ret_message);
-        }
+        if (r == VERDICT_OK)
+                r = engine_check_comment(comment, ret_message);
+        if (r == VERDICT_OK)
+                r = engine_find_run(e, run, &v.run, ret_message);
+        if (r == VERDICT_OK && activity && !(v.activity = run_activity(v.run->run, activity)))
+                r = no_such_activity(run, activity, ret_message);
+        if (r == VERDICT_OK && (r = turn_reserve(e)) < 0)
+                (void) turn_arm(e);
+        if (r == VERDICT_OK)
+                *ret = v;
         return r;
 }
 
-/* 1: a run with this key is there. Those that are created in this turn are not in the store yet; there are few, and a key is rare. */
-static int find_dedup(Engine *e, const Runbook *rb, const char *key, uint32_t *ret_run, Ticket *ret) {
-        usec_t now = now_usec(CLOCK_REALTIME);
-        int r;
+/* After the model's part: r is its result. Its events are part of the turn even when what follows fails: then the turn does. Where there
+ * was nothing to change there is nothing to wait for, but what this turn has made of the run already. */
+static int end(const Verb *v, int r, Ticket *ret) {
+        Engine *e = v->engine;
+        int verdict = engine_verdict(r);
 
-        for (size_t i = e->turn->n_runs; i > 0; i--) {
-                const EngineRun *er = e->turn->runs[i - 1].run;
-
-                if (er->is_new && streq_ptr(er->run->dedup_key, key) && streq(er->run->runbook->name, rb->name)) {
-                        *ret_run = er->id;
-                        *ret = e->last_ticket;
-                        return 1;
-                }
+        if (verdict > 0)
+                return verdict;
+        if (r == 0 && e->turn->outcome.n_events == v->n_events) {
+                *ret = v->run->turn == e->turn->serial ? ++e->last_ticket : 0;
+                return VERDICT_OK;
         }
-        r = store_find_dedup(e->store, rb->name, key, usec_sub(now, ENGINE_DEDUP_WINDOW), ret_run);
-        if (r < 0)
-                return r == -ENOENT ? 0 : r;
-        *ret = 0;
-        return 1;
-}
-
-static int missing_inputs(char **missing, char **ret_message) {
-        _cleanup_strbuf_ StrBuf names = { 0 };
-
-        for (char **m = missing; *m; m++)
-                strbuf_appendf(&names, "%s%s", m == missing ? "" : ", ", *m);
-        if (names.failed)
-                return -ENOMEM;
-        return refuse(VERDICT_INVALID_INPUT, ret_message,
-                      P_("A required input has no value: %s; give it with -i NAME=VALUE",
-                         "Required inputs have no value: %s; give them with -i NAME=VALUE", missing[1] ? 2ul : 1ul),
-                      names.s);
-}
-
-static int check_inputs(const Runbook *rb, const Json *given, Json **ret, char **ret_message) {
-        char **missing = NULL;
-        int r = inputs_check(rb->inputs, rb->n_inputs, given, ret, &missing, ret_message);
-
-        if (r >= 0 && missing && missing[0]) {
-                *ret = json_unref(*ret);
-                r = missing_inputs(missing, ret_message);
-        } else if (r < 0)
-                r = verdict_of_model(r);
-        for (char **m = missing; m && *m; m++)
-                free(*m);
-        free(missing);
-        return r;
-}
-
-static int new_run(Engine *e, Runbook *rb, EngineRun **ret) {
-        Definition *d;
-        EngineRun *er;
-        Run *run;
-        int r = turn_reserve(e);
-
+        r = turn_book(e, v->run, r);
         if (r >= 0)
-                r = definition_adopt(e, rb, &d);
-        if (r >= 0)
-                r = engine_run_new(e, e->last_run + 1, d, &er);
-        if (r < 0)
-                return r;
-        er->is_new = true;
-        r = run_new(er->id, d->runbook, &run);
+                r = turn_decide(e, v->run, &v->now, scheduler_grant(&e->scheduler));
         if (r < 0) {
-                engine_run_free(er);
+                (void) turn_arm(e);
                 return r;
         }
-        engine_run_attach(er, run);
-        *ret = er;
-        return 0;
-}
-
-/* Now, if there is a free slot; else, or after others in this turn had no use for theirs, it waits for a slot that nobody else wants,
- * or a quiet moment. */
-static int start(Engine *e, EngineRun *er, const Stamp *now) {
-        unsigned slots = scheduler_grant(&e->scheduler), used = e->scheduler.used;
-        int r;
-
-        if (slots > 0 && !e->starts.first && e->turn->n_starts < STARTS_PER_TURN) {
-                r = turn_decide(e, er, now, slots);
-                e->turn->n_starts += e->scheduler.used == used;
-                return r;
-        }
-        if (!e->starts.first)
-                e->starts_since = now->mono;
-        else if (usec_sub(now->mono, e->starts_since) > STARTS_AGE_MAX)
-                (void) sd_event_source_set_priority(e->starts_source, 0);
-        engine_defer_start(e, er);
-        return turn_arm(e);
-}
-
-static int create(Engine *e, Runbook *rb, const StartRequest *q, Json *inputs, const Actor *who, uint32_t *ret_run, Ticket *ret) {
-        Stamp now = engine_now(e);
-        const RunOptions options = { .inputs = inputs, .labels = (Json *) q->labels, .trigger = "manual", .dedup_key = q->dedup_key, .comment = q->comment };
-        EngineRun *er;
-        int r = new_run(e, rb, &er);
-
-        if (r < 0)
-                return r;
-        r = turn_book(e, er, run_create(er->run, &now, who, &options, &e->turn->outcome));
-        if (r < 0)
-                return r;
-        e->last_run = er->id;
-        r = start(e, er, &now);
-        if (r < 0)
-                return r;
-        *ret_run = er->id;
         *ret = ++e->last_ticket;
         return VERDICT_OK;
 }
 
-int engine_start_run(Engine *e, const StartRequest *q, const Actor *who, uint32_t *ret_run, Ticket *ret, char **ret_message) {
-        _cleanup_(runbook_unrefp) Runbook *rb = NULL;
-        _cleanup_json_ Json *inputs = NULL;
-        int r = check_request(e, q, ret_message);
+typedef int (*RunVerb)(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error);
 
-        if (r == VERDICT_OK)
-                r = get_runbook(e, q->runbook, &rb, ret_message);
-        if (r != VERDICT_OK)
+static int do_plain(Engine *e, uint32_t run, const Actor *who, const char *comment, RunVerb verb, Ticket *ret, char **ret_message) {
+        Verb v;
+        int r = begin(e, run, NULL, comment, &v, ret_message);
+
+        return r != VERDICT_OK ? r : end(&v, verb(v.run->run, &v.now, who, comment, &e->turn->outcome, ret_message), ret);
+}
+
+/* ---- verbs on a run ---- */
+
+int engine_pause(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        return do_plain(e, run, who, comment, run_pause, ret, ret_message);
+}
+
+int engine_resume(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        return do_plain(e, run, who, comment, run_unpause, ret, ret_message);
+}
+
+int engine_start_now(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        return do_plain(e, run, who, comment, run_start_now, ret, ret_message);
+}
+
+int engine_reschedule(Engine *e, uint32_t run, const Actor *who, usec_t at, const char *comment, Ticket *ret, char **ret_message) {
+        Verb v;
+        int r = begin(e, run, NULL, comment, &v, ret_message);
+
+        if (r == VERDICT_OK && at > START_AT_MAX)
+                r = start_check_time(at, &v.now, ret_message);
+        return r != VERDICT_OK ? r : end(&v, run_reschedule(v.run->run, &v.now, who, at, comment, &e->turn->outcome, ret_message), ret);
+}
+
+int engine_set_inputs(Engine *e, uint32_t run, const Actor *who, const Json *inputs, const char *comment, Ticket *ret, char **ret_message) {
+        Verb v;
+        int r = begin(e, run, NULL, comment, &v, ret_message);
+
+        return r != VERDICT_OK ? r : end(&v, run_set_inputs(v.run->run, &v.now, who, inputs, comment, &e->turn->outcome, ret_message), ret);
+}
+
+/* ---- cancelling, also what was given up ---- */
+
+static bool is_dead_letter(Engine *e, uint32_t id) {
+        RunState state;
+
+        return !engine_run(e, id) && store_get_run(e->store, id, row_state, &state) >= 0 && state == RUN_DLQ;
+}
+
+/* The model can't be asked about what can't be read. All is on disk when this returns. */
+static int cancel_damaged(Engine *e, uint32_t id, const Folded *f, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        int r = run_park_cancel(e, id, f->last_seq, who, comment);
+
+        if (r == -ENOMEM)
                 return r;
-        if (q->dedup_key) {
-                r = find_dedup(e, rb, q->dedup_key, ret_run, ret);
-                if (r != 0)
-                        return r < 0 ? r : VERDICT_OK;
-        }
-        r = check_inputs(rb, q->inputs, &inputs, ret_message);
-        if (r == VERDICT_OK)
-                r = create(e, rb, q, inputs, who, ret_run, ret);
-        if (e->turn->error < 0)
-                (void) turn_arm(e);
+        if (r < 0)
+                return engine_refuse(VERDICT_STORAGE_UNAVAILABLE, ret_message,
+                                   _("Nothing was changed, because it could not be stored. %s"), store_error(e->store));
+        count_run(e, RUN_DLQ, -1);
+        publish_end(e, id);
+        *ret = 0;
+        return VERDICT_OK;
+}
+
+/* It is among the unfinished ones until the commit of its end. */
+static int cancel_folded(Engine *e, uint32_t id, Folded *f, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        EngineRun *er;
+        int r = engine_run_new(e, id, &f->definitions, &er);
+
+        if (r < 0)
+                return r;
+        er->row = f->row;
+        engine_run_attach(er, TAKE_PTR(f->run));
+        r = do_plain(e, id, who, comment, run_cancel, ret, ret_message);
+        if (r > 0)
+                engine_run_free(er);
         return r;
 }
 
-/* ---- cancel, answer ---- */
-
-int engine_cancel(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
-        Stamp now = engine_now(e);
-        EngineRun *er;
-        int r = check_storage(e, ret_message);
+static int cancel_dead_letter(Engine *e, uint32_t id, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        _cleanup_(folded_done) Folded f = { 0 };
+        int r = engine_check_storage(e, ret_message);
 
         if (r == VERDICT_OK)
-                r = check_comment(comment, ret_message);
-        if (r == VERDICT_OK)
-                r = find_run(e, run, &er, ret_message);
-        if (r == VERDICT_OK)
-                r = turn_reserve(e);
+                r = engine_check_comment(comment, ret_message);
         if (r != VERDICT_OK)
                 return r;
-        return finish(e, er, run_cancel(er->run, &now, who, comment, &e->turn->outcome, ret_message), &now, ret);
+        r = run_fold(e, id, false, NULL, &f);
+        if (r == -EBADMSG || r == -EUCLEAN)
+                return cancel_damaged(e, id, &f, who, comment, ret, ret_message);
+        return r < 0 ? r : cancel_folded(e, id, &f, who, comment, ret, ret_message);
 }
 
-static int find_activity(const EngineRun *er, const char *name, Activity **ret, char **ret_message) {
-        *ret = run_activity(er->run, name);
-        if (*ret)
-                return VERDICT_OK;
-        return refuse(VERDICT_NO_SUCH_ACTIVITY, ret_message, _("Run %u has no activity “%s”; “runbookctl status %u” shows which it has"),
-                      er->id, name, er->id);
+int engine_cancel(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        if (is_dead_letter(e, run))
+                return cancel_dead_letter(e, run, who, comment, ret, ret_message);
+        return do_plain(e, run, who, comment, run_cancel, ret, ret_message);
 }
+
+/* ---- verbs on an activity ---- */
 
 /* Who comes second learns that somebody has answered, also when that was the end of the run. */
 static int late_answer(Engine *e, uint32_t id, const char *activity) {
@@ -350,23 +275,121 @@ static int late_answer(Engine *e, uint32_t id, const char *activity) {
 
 int engine_answer(Engine *e, uint32_t run, const char *activity, const Actor *who, bool approve, const Json *fields, const char *comment,
                   Ticket *ret, char **ret_message) {
-        Stamp now = engine_now(e);
-        EngineRun *er;
-        Activity *a;
-        int r = check_storage(e, ret_message);
+        Verb v;
+        int r = begin(e, run, activity, comment, &v, ret_message);
 
-        if (r == VERDICT_OK)
-                r = check_comment(comment, ret_message);
-        if (r == VERDICT_OK)
-                r = find_run(e, run, &er, ret_message);
         if (r == VERDICT_WRONG_STATE)
-                r = late_answer(e, run, activity);
-        if (r == VERDICT_OK)
-                r = find_activity(er, activity, &a, ret_message);
-        if (r == VERDICT_OK)
-                r = turn_reserve(e);
+                return late_answer(e, run, activity);
+        return r != VERDICT_OK ? r
+                               : end(&v, run_answer(v.run->run, v.activity, &v.now, who, approve, (Json *) fields, comment,
+                                                    &e->turn->outcome, ret_message), ret);
+}
+
+int engine_provide(Engine *e, uint32_t run, const char *activity, const Actor *who, const Json *fields, const char *comment, Ticket *ret,
+                   char **ret_message) {
+        Verb v;
+        int r = begin(e, run, activity, comment, &v, ret_message);
+
+        if (r == VERDICT_WRONG_STATE)
+                return late_answer(e, run, activity);
+        return r != VERDICT_OK ? r
+                               : end(&v, run_provide(v.run->run, v.activity, &v.now, who, (Json *) fields, comment, &e->turn->outcome,
+                                                     ret_message), ret);
+}
+
+int engine_ignore(Engine *e, uint32_t run, const char *activity, const Actor *who, const Json *outputs, const char *comment, Ticket *ret,
+                  char **ret_message) {
+        Verb v;
+        int r = begin(e, run, activity, comment, &v, ret_message);
+
+        return r != VERDICT_OK ? r
+                               : end(&v, run_ignore(v.run->run, v.activity, &v.now, who, (Json *) outputs, comment, &e->turn->outcome,
+                                                    ret_message), ret);
+}
+
+int engine_abort(Engine *e, uint32_t run, const char *activity, const Actor *who, const char *comment, Ticket *ret, char **ret_message) {
+        Verb v;
+        int r = begin(e, run, activity, comment, &v, ret_message);
+
+        return r != VERDICT_OK ? r : end(&v, run_abort(v.run->run, v.activity, &v.now, who, comment, &e->turn->outcome, ret_message), ret);
+}
+
+/* ---- retry ---- */
+
+static bool may_be_replayed(RunState s) {
+        return s != RUN_SUCCESS && s != RUN_PARTIAL_SUCCESS && s != RUN_SKIPPED;
+}
+
+/* The run has ended, so there is nothing to go on with; but there is another way for each case. */
+static int retry_of_ended(Engine *e, uint32_t id, const char *activity, char **ret_message) {
+        const Activity *a;
+        Run *run;
+        int r = engine_get_run(e, id, &run);
+
         if (r != VERDICT_OK)
                 return r;
-        return finish(e, er, run_answer(er->run, a, &now, who, approve, (Json *)fields, comment, &e->turn->outcome, ret_message), &now,
-                      ret);
+        a = run_activity(run, activity);
+        if (!a)
+                return no_such_activity(id, activity, ret_message);
+        if (a->state == ACTIVITY_SUCCESS)
+                return engine_refuse(VERDICT_ALREADY_SUCCEEDED, ret_message,
+                                   _("Activity %s of run %u has succeeded; to do it again, with its phase, in a new run: "
+                                     "runbookctl rerun %u --only %s"),
+                                   activity, id, id, run->runbook->phases[a->def->phase].name);
+        if (!may_be_replayed(run->state))
+                return engine_refuse(VERDICT_WRONG_STATE, ret_message,
+                                   _("Run %u has ended (%s); a new run of it: runbookctl rerun %u"), id,
+                                   run_state_to_string(run->state), id);
+        return engine_refuse(VERDICT_WRONG_STATE, ret_message,
+                           _("Run %u has ended (%s); a new run goes on where it failed: runbookctl replay %u"), id,
+                           run_state_to_string(run->state), id);
+}
+
+/* The definition as it is read now, and adopted; NULL where it is the one that the run follows anyway. The model is given it when all
+ * earlier events of the run are stored, as activities get other numbers. */
+static int reload_definition(Engine *e, uint32_t id, Definition **ret, char **ret_message) {
+        _cleanup_(runbook_unrefp) Runbook *rb = NULL;
+        EngineRun *er = engine_run(e, id);
+        int r;
+
+        if (!er || !er->run || e->storage == STORAGE_FAILING) /* which begin() will say */
+                return VERDICT_OK;
+        r = start_get_runbook(e, er->run->runbook->name, &rb, ret_message);
+        if (r == VERDICT_OK)
+                r = engine_flush(e);
+        er = engine_run(e, id);
+        if (r != VERDICT_OK || !er || !er->run || streq(rb->hash, er->run->runbook->hash))
+                return r;
+        return definition_adopt(e, rb, ret);
+}
+
+static int do_retry(Engine *e, uint32_t run, const char *activity, const Actor *who, const RetryRequest *q, Definition *takes, Ticket *ret,
+                    char **ret_message) {
+        Runbook *rb = takes ? takes->runbook : NULL;
+        DefinitionList *l;
+        Verb v;
+        int r = begin(e, run, activity, q->comment, &v, ret_message);
+
+        if (r != VERDICT_OK) {
+                definition_unuse(takes);
+                return r;
+        }
+        l = &v.run->definitions;
+        r = takes ? definition_list_add(l, takes) : 0;
+        if (r < 0)
+                return r;
+        r = end(&v, run_retry(v.run->run, v.activity, &v.now, who, rb, q->inputs, q->comment, &e->turn->outcome, ret_message), ret);
+        if (rb && r > 0)
+                definition_list_pop(l);
+        return r;
+}
+
+int engine_retry(Engine *e, uint32_t run, const char *activity, const Actor *who, const RetryRequest *q, Ticket *ret, char **ret_message) {
+        Definition *d = NULL;
+        int r = q->reload ? reload_definition(e, run, &d, ret_message) : VERDICT_OK;
+
+        if (r != VERDICT_OK)
+                return r;
+        r = do_retry(e, run, activity, who, q, d, ret, ret_message);
+        return r == VERDICT_WRONG_STATE && !engine_run(e, run) ? retry_of_ended(e, run, activity, ret_message) : r;
 }

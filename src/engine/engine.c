@@ -17,18 +17,19 @@ EngineRun *engine_run(const Engine *e, uint32_t id) {
         return intmap_get(e->runs, id);
 }
 
-int engine_run_new(Engine *e, uint32_t id, Definition *takes, EngineRun **ret) {
+int engine_run_new(Engine *e, uint32_t id, DefinitionList *takes, EngineRun **ret) {
         EngineRun *er = calloc(1, sizeof *er);
         int r = er ? intmap_put(e->runs, id, er) : -ENOMEM;
 
         if (r < 0) {
                 free(er);
-                definition_unuse(takes);
+                definition_list_done(takes);
                 return r;
         }
         er->engine = e;
         er->id = id;
-        er->definition = takes;
+        er->definitions = *takes;
+        *takes = (DefinitionList) { 0 };
         for (DeadlineClock c = 0; c < _DEADLINE_CLOCK_MAX; c++)
                 timer_item_init(&er->timers[c]);
         *ret = er;
@@ -39,9 +40,10 @@ void engine_run_attach(EngineRun *er, Run *takes) {
         er->run = takes;
         er->run->userdata = er;
         LIST_FOREACH(jobs, j, er->jobs) {
-                if (j->state >= JOB_ENDED)
+                j->activity = run_activity(takes, j->def->name);
+                if (j->state >= JOB_ENDED || !j->activity)
                         continue;
-                er->run->activities[j->activity].job = j;
+                j->activity->job = j;
                 if (j->state == JOB_STARTING)
                         job_await_retry(j);
         }
@@ -56,6 +58,8 @@ void engine_run_detach(EngineRun *er) {
         if (er->in_starts)
                 QUEUE_REMOVE(starts, &e->starts, er);
         er->in_starts = false;
+        LIST_FOREACH(jobs, j, er->jobs)
+                j->activity = NULL;
         er->run = run_free(er->run);
 }
 
@@ -76,9 +80,10 @@ EngineRun *engine_run_free(EngineRun *er) {
         engine_run_detach(er);
         if (er->in_stale)
                 QUEUE_REMOVE(stale, &er->engine->stale, er);
+        workspace_forget(er);
         orphan_jobs(er);
         (void) intmap_remove(er->engine->runs, er->id);
-        definition_unuse(er->definition);
+        definition_list_done(&er->definitions);
         free(er);
         return NULL;
 }
@@ -89,6 +94,7 @@ void engine_run_retire(EngineRun *er) {
 
         run->userdata = NULL;
         engine_run_free(er);
+        cache_drop(e, run->id);                         /* how it was before a dead letter was cancelled */
         cache_take(e, run);                             /* who followed it will read it once more */
 }
 
@@ -196,6 +202,7 @@ int engine_new(const EngineOptions *o, Engine **ret) {
                 .executor = o->executor,
                 .library = o->library,
                 .limits = o->limits,
+                .retry_window = o->retry_window,
                 .observer = o->observer,
                 .observer_userdata = o->observer_userdata,
                 .cpus = count_cpus(),
@@ -209,6 +216,8 @@ int engine_new(const EngineOptions *o, Engine **ret) {
                 e->limits.log_size = log_size;
                 e->limits.userdata = e;
         }
+        if (e->retry_window == 0)                       /* no limit */
+                e->retry_window = USEC_INFINITY;
         e->state_directory = strdup(o->state_directory);
         e->runs = intmap_new();
         e->definitions = hashmap_new();
@@ -248,6 +257,7 @@ Engine *engine_free(Engine *e) {
                 turn_done(&e->turns[i]);
         free_jobs(e);
         free_runs(e);
+        workspace_free(e);
         cache_free(e);
         definitions_free(e);
         timers_free(e->timers);
@@ -290,6 +300,7 @@ int engine_stop(Engine *e, void (*done)(void *userdata), void *userdata) {
                 return r;
         LIST_FOREACH(all, j, e->jobs)
                 job_stop_for_shutdown(j);
+        workspace_stop(e);                              /* the next daemon makes the copies anew */
         e->stopped = done;
         e->stopped_userdata = userdata;
         return sd_event_source_set_enabled(e->commit_source, SD_EVENT_ONESHOT);

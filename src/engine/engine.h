@@ -19,7 +19,8 @@ typedef uint64_t Ticket;                                /* ascending; 0: nothing
 typedef enum Verdict {
         VERDICT_OK,
         VERDICT_NO_SUCH_RUNBOOK, VERDICT_NO_SUCH_RUN, VERDICT_NO_SUCH_ACTIVITY, VERDICT_NO_SUCH_STEP, VERDICT_INVALID_RUNBOOK, VERDICT_INVALID_INPUT,
-        VERDICT_WRONG_STATE, VERDICT_ALREADY_ANSWERED, VERDICT_NOT_APPROVER, VERDICT_TOO_MANY, VERDICT_TOO_LARGE, VERDICT_STORAGE_UNAVAILABLE,
+        VERDICT_INPUT_FIXED, VERDICT_WRONG_STATE, VERDICT_ALREADY_SUCCEEDED, VERDICT_ALREADY_ANSWERED, VERDICT_NOT_APPROVER, VERDICT_TOO_OLD,
+        VERDICT_DEFINITION_CHANGED, VERDICT_TOO_MANY, VERDICT_TOO_LARGE, VERDICT_STORAGE_UNAVAILABLE,
         _VERDICT_MAX, _VERDICT_INVALID = -EINVAL,
 } Verdict;
 const char *verdict_to_string(Verdict v);               /* "NoSuchRunbook" … */
@@ -30,6 +31,7 @@ typedef struct Observer {
         void (*committed)(void *userdata, Ticket ticket, int r);
         void (*run_added)(void *userdata, Run *run);
         void (*run_changed)(void *userdata, Run *run);                          /* once per commit, whatever changed */
+        void (*definition_changed)(void *userdata, Run *run);                   /* before those: activities came, went or have other numbers */
         void (*activity_changed)(void *userdata, Activity *activity);           /* likewise; state, attempt, request or deadline */
         void (*request_opened)(void *userdata, Activity *activity);
         void (*request_resolved)(void *userdata, Activity *activity, const char *how, uint32_t uid);
@@ -47,6 +49,7 @@ typedef struct EngineOptions {
         const char *state_directory;
         unsigned max_steps;                             /* processes at once */
         Limits limits;
+        usec_t retry_window;                            /* RetryWindowSec: how old the first run of a replay may be */
         const Observer *observer;
         void *observer_userdata;
 } EngineOptions;
@@ -68,11 +71,45 @@ typedef struct StartRequest {
         const Json *labels;                             /* object of strings or NULL */
         const char *dedup_key;                          /* or NULL; within 5min the first run is returned */
         const char *comment;                            /* or NULL; the reason of run-created */
+        usec_t start_at;                                /* wall clock; 0: now */
+        char **only;                                    /* phases, or NULL: all */
+        bool strict;                                    /* a required input without a value refuses the start */
 } StartRequest;
+
+typedef struct RetryRequest {
+        const Json *inputs;                             /* to be changed, or NULL */
+        bool reload;                                    /* go on with the definition as it is read now */
+        const char *comment;
+} RetryRequest;
+
+typedef struct ReplayRequest {
+        const char *from;                               /* activity or phase; NULL: what failed */
+        bool all_parallel, reload, fresh_workspace;
+        const Json *inputs;
+        const char *comment;
+} ReplayRequest;
+
+typedef struct RerunRequest {
+        char **only;
+        bool reload;
+        const Json *inputs;
+        const char *comment;
+} RerunRequest;
 /* Verbs. *ret_message: a translated sentence that says what to do, on a verdict. A ticket of 0 with VERDICT_OK: nothing was changed (dedup), answer at once. */
 int engine_start_run(Engine *e, const StartRequest *q, const Actor *who, uint32_t *ret_run, Ticket *ret, char **ret_message);
 int engine_cancel(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message);
 int engine_answer(Engine *e, uint32_t run, const char *activity, const Actor *who, bool approve, const Json *fields, const char *comment, Ticket *ret, char **ret_message);
+int engine_provide(Engine *e, uint32_t run, const char *activity, const Actor *who, const Json *fields, const char *comment, Ticket *ret, char **ret_message);
+int engine_retry(Engine *e, uint32_t run, const char *activity, const Actor *who, const RetryRequest *q, Ticket *ret, char **ret_message);
+int engine_ignore(Engine *e, uint32_t run, const char *activity, const Actor *who, const Json *outputs, const char *comment, Ticket *ret, char **ret_message);
+int engine_abort(Engine *e, uint32_t run, const char *activity, const Actor *who, const char *comment, Ticket *ret, char **ret_message);
+int engine_set_inputs(Engine *e, uint32_t run, const Actor *who, const Json *inputs, const char *comment, Ticket *ret, char **ret_message);
+int engine_pause(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message);
+int engine_resume(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message);
+int engine_start_now(Engine *e, uint32_t run, const Actor *who, const char *comment, Ticket *ret, char **ret_message);
+int engine_reschedule(Engine *e, uint32_t run, const Actor *who, usec_t at, const char *comment, Ticket *ret, char **ret_message);
+int engine_replay(Engine *e, uint32_t run, const Actor *who, const ReplayRequest *q, uint32_t *ret_run, Ticket *ret, char **ret_message);
+int engine_rerun(Engine *e, uint32_t run, const Actor *who, const RerunRequest *q, uint32_t *ret_run, Ticket *ret, char **ret_message);
 
 /* Reads. A run that is in memory, or folded from the store into a small cache: valid until control returns to the event loop. VERDICT_NO_SUCH_RUN, negative errno. */
 int engine_get_run(Engine *e, uint32_t id, Run **ret);

@@ -28,7 +28,19 @@ static void command_done(Job *j) {
         free(TAKE_PTR(j->working_directory));
 }
 
+/* Which of the run's definitions this stands in: it may go on with another one than its attempt was started with. */
+static Runbook *runbook_of(const Run *run, const ActivityDef *def) {
+        for (size_t i = run->n_definitions; i > 0; i--) {
+                Runbook *rb = run->definitions[i - 1];
+
+                if (runbook_activity(rb, def->name) == def)
+                        return rb;
+        }
+        return run->runbook;
+}
+
 int job_new(Engine *e, EngineRun *er, Effect *f, Job **ret) {
+        const Attempt *t = activity_attempt(f->activity);
         Job *j = calloc(1, sizeof *j);
 
         if (!j)
@@ -36,9 +48,11 @@ int job_new(Engine *e, EngineRun *er, Effect *f, Job **ret) {
         *j = (Job) {
                 .engine = e,
                 .run = er,
-                .activity = f->activity->def->index,
+                .activity = f->activity,
+                .runbook = runbook_ref(runbook_of(er->run, t->def)),
+                .def = t->def,
                 .step = f->step,
-                .attempt = activity_attempt(f->activity)->number,
+                .attempt = t->number,
                 .argv = TAKE_PTR(f->argv),
                 .env = TAKE_PTR(f->env),
                 .working_directory = TAKE_PTR(f->working_directory),
@@ -50,17 +64,11 @@ int job_new(Engine *e, EngineRun *er, Effect *f, Job **ret) {
         return 0;
 }
 
-static Activity *job_activity(const Job *j) {
-        return j->run && j->run->run ? &j->run->run->activities[j->activity] : NULL;
-}
-
 Job *job_free(Job *j) {
-        Activity *a = j ? job_activity(j) : NULL;
-
         if (!j)
                 return NULL;
-        if (a && a->job == j)
-                a->job = NULL;
+        if (j->activity && j->activity->job == j)
+                j->activity->job = NULL;
         if (j->run)
                 LIST_REMOVE(jobs, j->run->jobs, j);
         LIST_REMOVE(all, j->engine->jobs, j);
@@ -68,6 +76,7 @@ Job *job_free(Job *j) {
         command_done(j);
         step_end_done(&j->end);
         free(j->given_up_reason);
+        runbook_unref(j->runbook);
         free(j);
         return NULL;
 }
@@ -98,13 +107,12 @@ static void job_ended(Job *j, JobState state) {
 static void on_done(void *userdata, ExecJob *exec, const ExecResult *result) {
         Job *j = userdata;
         Engine *e = j->engine;
-        Activity *a = job_activity(j);
-        const StepDef *def = j->run ? &j->run->definition->runbook->activities[j->activity].steps[j->step] : NULL;
+        const StepDef *def = j->run ? &j->def->steps[j->step] : NULL;
         bool stopping = e->stopping && !j->stop_wanted;
 
         j->exec = NULL;
         e->n_running--;
-        if (a)
+        if (j->activity)
                 pace_step_ended(&e->pace, now_usec(CLOCK_MONOTONIC));
         /* Out of memory here loses the details, not the end. */
         if (def && step_end_from_result(def, result, now_usec(CLOCK_REALTIME), stopping, &j->end) < 0)
@@ -118,14 +126,12 @@ static void step_key(const StepDef *d, char *buf, size_t size) {
 
 static int executor_prepare(Job *j) {
         Engine *e = j->engine;
-        const Runbook *rb = j->run->definition->runbook;
-        const ActivityDef *a = &rb->activities[j->activity];
-        const StepDef *d = &a->steps[j->step];
+        const StepDef *d = &j->def->steps[j->step];
         char key[32];
         StepCommand c = {
                 .run = j->run->id,
-                .runbook = rb->name,
-                .activity = a->name,
+                .runbook = j->runbook->name,
+                .activity = j->def->name,
                 .step = d->id,
                 .step_key = key,
                 .attempt = j->attempt,
@@ -178,7 +184,7 @@ static int arm_retry(Job *j) {
 static void fail_start(Job *j, int error) {
         _cleanup_free_ char *message = xasprintf(_("%s could not be started"), j->argv && j->argv[0] ? j->argv[0] : "?");
         const ExecResult result = { .outcome = EXEC_START_FAILED, .status = -error, .message = message };
-        const StepDef *def = &j->run->definition->runbook->activities[j->activity].steps[j->step];
+        const StepDef *def = &j->def->steps[j->step];
 
         if (step_end_from_result(def, &result, now_usec(CLOCK_REALTIME), false, &j->end) < 0)
                 j->end = (StepEnd) { .state = STEP_FAILED, .exit_code = -1 };
@@ -187,7 +193,7 @@ static void fail_start(Job *j, int error) {
 static void give_up(Job *j, int error) {
         fail_start(j, error);
         j->given_up_reason = xasprintf(_("no process could be started for activity %s, tried %u times: %s"),
-                                       j->run->definition->runbook->activities[j->activity].name, j->n_tries, strerror(-error));
+                                       j->def->name, j->n_tries, strerror(-error));
         job_ended(j, JOB_GIVEN_UP);
 }
 

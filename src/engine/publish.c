@@ -19,7 +19,11 @@ static bool changes_activity(const Event *event, const Run *run) {
                 [EVENT_ATTEMPT_FINISHED] = true,
                 [EVENT_REQUEST_OPENED] = true,
                 [EVENT_REQUEST_ANSWERED] = true,
+                [EVENT_ACTIVITY_REUSED] = true,
                 [EVENT_ACTIVITY_BACKOFF] = true,
+                [EVENT_INPUTS_WANTED] = true,
+                [EVENT_ACTIVITY_HELD] = true,
+                [EVENT_ACTIVITY_DECIDED] = true,
                 [EVENT_ACTIVITY_FINISHED] = true,
         };
         StepKind kind;
@@ -28,8 +32,35 @@ static bool changes_activity(const Event *event, const Run *run) {
                 return false;
         if (event->type != EVENT_STEP_FINISHED || event->step < 0)
                 return always[event->type];
-        kind = run->runbook->activities[event->activity].steps[event->step].kind;
+        kind = run->activities[event->activity]->def->steps[event->step].kind;
         return kind == STEP_APPROVAL || kind == STEP_INPUT;
+}
+
+/* Or what all of them show? A pause moves deadlines, another try of the whole run begins them all again, inputs release who waits for them. */
+static bool changes_all(const Event *event) {
+        return event->type == EVENT_RUN_RESUMED || event->type == EVENT_DEFINITION_CHANGED || event->type == EVENT_INPUTS_CHANGED ||
+               (event->type == EVENT_RUN_STARTED && event->attempt > 1);
+}
+
+typedef struct Changed {
+        Activity **items;
+        size_t n, allocated;
+} Changed;
+
+static void changed_done(Changed *c) {
+        free(c->items);
+}
+
+static int note_changed(Changed *c, const Event *event, const Run *run) {
+        bool all = changes_all(event);
+        size_t n = all ? run->runbook->n_activities : changes_activity(event, run);
+
+        if (n > 0 && !GREEDY_REALLOC(c->items, c->allocated, c->n + n))
+                return -ENOMEM;
+        if (n > 0)
+                memcpy(c->items + c->n, run->activities + (all ? 0 : event->activity), n * sizeof c->items[0]);
+        c->n += n;
+        return 0;
 }
 
 static int compare_pointers(const void *a, const void *b) {
@@ -39,28 +70,31 @@ static int compare_pointers(const void *a, const void *b) {
 }
 
 static void tell_activities(Engine *e, const Turn *t) {
-        _cleanup_free_ Activity **changed = NULL;
-        size_t n = 0, allocated = 0, i = 0;
+        _cleanup_(changed_done) Changed c = { 0 };
+        size_t i = 0;
 
         if (!e->observer || !e->observer->activity_changed)
                 return;
         for (size_t s = 0; s < t->n_segments; s++)
-                for (; i < t->segments[s].end; i++) {
-                        Run *run = t->segments[s].run->run;
-
-                        if (!changes_activity(t->outcome.events[i], run))
-                                continue;
-                        if (!GREEDY_REALLOC(changed, allocated, n + 1)) {
+                for (; i < t->segments[s].end; i++)
+                        if (note_changed(&c, t->outcome.events[i], t->segments[s].run->run) < 0) {
                                 log_warning(_("Out of memory: changes of activities were not signalled"));
                                 return;
                         }
-                        changed[n++] = &run->activities[t->outcome.events[i]->activity];
-                }
-        if (n > 0)
-                qsort(changed, n, sizeof changed[0], compare_pointers);
-        for (i = 0; i < n; i++)
-                if (i == 0 || changed[i] != changed[i - 1])
-                        e->observer->activity_changed(e->observer_userdata, changed[i]);
+        if (c.n > 0)
+                qsort(c.items, c.n, sizeof c.items[0], compare_pointers);
+        for (i = 0; i < c.n; i++)
+                if (i == 0 || c.items[i] != c.items[i - 1])
+                        e->observer->activity_changed(e->observer_userdata, c.items[i]);
+}
+
+static void tell_definitions(Engine *e, const Turn *t) {
+        size_t i = 0;
+
+        for (size_t s = 0; s < t->n_segments; s++)
+                for (; i < t->segments[s].end; i++)
+                        if (t->outcome.events[i]->type == EVENT_DEFINITION_CHANGED)
+                                TELL(e, definition_changed, e->observer_userdata, t->segments[s].run->run);
 }
 
 static void tell_requests(Engine *e, const Turn *t) {
@@ -80,6 +114,7 @@ static void tell_runs(Engine *e, Turn *t) {
                         t->runs[i].run->is_new = false;
                         TELL(e, run_added, e->observer_userdata, t->runs[i].run->run);
                 }
+        tell_definitions(e, t);
         tell_activities(e, t);
         for (size_t i = 0; i < t->n_runs; i++)
                 TELL(e, run_changed, e->observer_userdata, t->runs[i].run->run);
@@ -115,6 +150,23 @@ static void tell_counts(Engine *e) {
                 return;
         e->counts_told = e->counts;
         TELL(e, counts_changed, e->observer_userdata);
+}
+
+void publish_new_run(Engine *e, EngineRun *er) {
+        er->is_new = false;
+        TELL(e, run_added, e->observer_userdata, er->run);
+}
+
+void publish_end(Engine *e, uint32_t id) {
+        Run *run;
+
+        cache_drop(e, id);
+        if (engine_get_run(e, id, &run) == VERDICT_OK) {
+                TELL(e, run_changed, e->observer_userdata, run);
+                TELL(e, run_finished, e->observer_userdata, run);
+                TELL(e, run_removed, e->observer_userdata, run, false);
+        }
+        tell_counts(e);
 }
 
 void publish_turn(Engine *e, Turn *t) {

@@ -2,8 +2,7 @@
  * away what earlier steps left (all at once, before anything goes on), by the interruptions of what was running, and by deciding what
  * is next.
  *
- * One damaged run does not stop the others: it is parked as dlq, with what is wrong with it as the reason, by an event that the model
- * isn't asked for. */
+ * One damaged run does not stop the others: it is parked as dlq, with what is wrong with it as the reason (park.c). */
 #include "engine-private.h"
 
 #include <stdio.h>
@@ -27,7 +26,7 @@ typedef struct Folding {
 
 void folded_done(Folded *f) {
         f->run = run_free(f->run);
-        definition_unuse(TAKE_PTR(f->definition));
+        definition_list_done(&f->definitions);
         free(TAKE_PTR(f->reason));
 }
 
@@ -41,12 +40,24 @@ static int on_row(void *userdata, const RunRow *row) {
 }
 
 static void track(Folding *f, const Event *e) {
-        Activity *a = e->activity >= 0 ? &f->to->run->activities[e->activity] : NULL;
+        Activity *a = e->activity >= 0 ? f->to->run->activities[e->activity] : NULL;
 
         if (!f->track || (e->type != EVENT_STEP_STARTED && e->type != EVENT_STEP_FINISHED) || !a)
                 return;
         json_unref(a->job);
         a->job = e->type == EVENT_STEP_STARTED ? json_ref(json_get(e->data, "process")) : NULL;
+}
+
+/* The event has only the hash of the definition that its run goes on with. */
+static int find_definition(Folding *f, Event *e) {
+        const char *hash = json_string(json_get(e->data, "definition"));
+        Definition *d;
+        int r = hash ? definition_load(f->engine, hash, &d, &f->to->reason) : -EBADMSG;
+
+        if (r < 0)
+                return r;
+        e->runbook = runbook_ref(d->runbook);
+        return definition_list_add(&f->to->definitions, d);
 }
 
 static int fold_row(Folding *f, const EventRow *row) {
@@ -68,6 +79,8 @@ static int fold_row(Folding *f, const EventRow *row) {
         if (row->seq != run->last_seq + 1)
                 return -EBADMSG;
         r = event_decode(&text, run->runbook, &e);
+        if (r >= 0 && e->type == EVENT_DEFINITION_CHANGED)
+                r = find_definition(f, e);
         if (r >= 0)
                 r = run_apply(run, e);
         if (r >= 0)
@@ -99,8 +112,9 @@ static int on_event(void *userdata, const EventRow *row) {
         if (r != -EBADMSG)
                 return r;
         f->error = r;
-        f->to->reason = xasprintf(_("entry %u of its history (%s) can't be read or does not follow from those before it"), row->seq,
-                                  row->type);
+        if (!f->to->reason)
+                f->to->reason = xasprintf(_("entry %u of its history (%s) can't be read or does not follow from those before it"),
+                                          row->seq, row->type);
         return f->to->reason ? skip_row(f, row) : -ENOMEM;
 }
 
@@ -109,7 +123,7 @@ static int take_identities(Run *run, Json *identities) {
         int r = 0;
 
         for (unsigned i = 0; run && i < run->runbook->n_activities; i++) {
-                Json *identity = TAKE_PTR(run->activities[i].job);
+                Json *identity = TAKE_PTR(run->activities[i]->job);
 
                 if (identity && r >= 0)
                         r = json_append(identities, identity);
@@ -190,9 +204,9 @@ int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret)
         int r = store_get_run(e->store, id, on_row, &f), k;
 
         if (r >= 0)
-                r = definition_load(e, f.hash, &ret->definition, &ret->reason);
+                r = definition_load(e, f.hash, &ret->definitions.first, &ret->reason);
         if (r >= 0)
-                r = run_new(id, ret->definition->runbook, &ret->run);
+                r = run_new(id, ret->definitions.first->runbook, &ret->run);
         else if (r == -EBADMSG && partly)
                 r = stand_in(&f, id);
         if (r < 0) {
@@ -207,97 +221,6 @@ int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret)
         free(f.end_reason);
         free(f.runbook);
         return r;
-}
-
-/* ---- parking ---- */
-
-typedef struct RowText {
-        RunRow row;
-        char *runbook, *definition, *trigger, *labels, *dedup_key;
-} RowText;
-
-static void row_text_done(RowText *t) {
-        free(t->runbook);
-        free(t->definition);
-        free(t->trigger);
-        free(t->labels);
-        free(t->dedup_key);
-}
-
-static int copy_text(const char *s, const char **ret, char **own) {
-        *own = s ? strdup(s) : NULL;
-        *ret = *own;
-        return s && !*own ? -ENOMEM : 0;
-}
-
-static int keep_row(void *userdata, const RunRow *row) {
-        RowText *t = userdata;
-
-        t->row = *row;
-        t->row.status_text = NULL;
-        if (copy_text(row->runbook, &t->row.runbook, &t->runbook) < 0 ||
-            copy_text(row->definition, &t->row.definition, &t->definition) < 0 ||
-            copy_text(row->trigger, &t->row.trigger, &t->trigger) < 0 || copy_text(row->labels, &t->row.labels, &t->labels) < 0 ||
-            copy_text(row->dedup_key, &t->row.dedup_key, &t->dedup_key) < 0)
-                return -ENOMEM;
-        return 0;
-}
-
-static int append_end(Engine *e, uint32_t id, uint32_t seq, const char *reason, usec_t *ret_at) {
-        Stamp now = engine_now(e);
-        _cleanup_(event_freep) Event *event = event_new(EVENT_RUN_FINISHED, &now, UID_ENGINE, NULL);
-        _cleanup_free_ char *data = NULL;
-        int r;
-
-        if (!event || !(event->reason = strdup(reason)))
-                return -ENOMEM;
-        event->run_state = RUN_DLQ;
-        r = event_encode(event, &data);
-        if (r < 0)
-                return r;
-        *ret_at = now.wall;
-        return store_append_event(e->store, &(EventRow) {
-                .run = id,
-                .seq = seq,
-                .at = now.wall,
-                .boot_at = now.boottime,
-                .boot = now.boot,
-                .uid = UID_ENGINE,
-                .type = event_type_to_string(EVENT_RUN_FINISHED),
-                .data = data,
-        });
-}
-
-static int write_end(Engine *e, RowText *t, uint32_t seq, const char *reason) {
-        int r = append_end(e, t->row.id, seq, reason, &t->row.finished_at);
-
-        if (r < 0)
-                return r;
-        t->row.state = RUN_DLQ;
-        t->row.status_text = run_state_to_string(RUN_DLQ);
-        t->row.pending_requests = 0;
-        t->row.n_events = seq;
-        return store_put_run(e->store, &t->row);
-}
-
-int run_park(Engine *e, uint32_t id, uint32_t last_seq, const char *reason) {
-        _cleanup_(row_text_done) RowText t = { 0 };
-        int r = store_get_run(e->store, id, keep_row, &t);
-
-        if (r >= 0)
-                r = store_begin(e->store);
-        if (r < 0)
-                return r;
-        r = write_end(e, &t, MAX(last_seq, t.row.n_events) + 1, reason);
-        if (r < 0) {
-                store_rollback(e->store);
-                return r;
-        }
-        r = store_commit(e->store);
-        if (r < 0)
-                return r;
-        log_error(_("Run %u is damaged and was parked (dlq): %s"), id, reason);
-        return 0;
 }
 
 /* ---- the start of the daemon ---- */
@@ -326,10 +249,10 @@ static int load_run(Engine *e, uint32_t id, Json *identities) {
         int r = run_fold(e, id, false, identities, &f);
 
         if (r == -EBADMSG || r == -EUCLEAN)
-                return run_park(e, id, f.last_seq, f.reason ? f.reason : strerror(-r));
+                return run_park(e, id, &f);
         if (r < 0)
                 return r;
-        r = engine_run_new(e, id, TAKE_PTR(f.definition), &er);
+        r = engine_run_new(e, id, &f.definitions, &er);
         if (r < 0)
                 return r;
         er->row = f.row;

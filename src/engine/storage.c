@@ -41,13 +41,15 @@ static void take_back_starts(Engine *e, Turn *t) {
 
 /* A run that is damaged is parked, as at a start of the daemon. */
 static int park(Engine *e, EngineRun *er, const Folded *f) {
-        int r = run_park(e, er->id, f->last_seq, strempty(f->reason));
+        uint32_t id = er->id;
+        int r = run_park(e, id, f);
 
         if (r < 0)
                 return r;
         count_run(e, er->row.state, -1);
         count_run(e, RUN_DLQ, 1);
         engine_run_free(er);
+        publish_end(e, id);
         return 0;
 }
 
@@ -62,20 +64,27 @@ static int fold_again(Engine *e, EngineRun *er, bool may_write) {
                 r = run_resume(f.run, &now, &e->limits);
         if (r < 0)
                 return log_debug_errno(r, "Run %u can't be folded again: %m", er->id);
-        definition_unuse(er->definition);
-        er->definition = TAKE_PTR(f.definition);
+        definition_list_done(&er->definitions);
+        er->definitions = f.definitions;
+        f.definitions = (DefinitionList) { 0 };
         er->row = f.row;
         engine_run_attach(er, TAKE_PTR(f.run));
         return 0;
 }
 
 static void drop_run(Engine *e, EngineRun *er) {
+        bool ended = run_state_is_terminal(er->row.state); /* a dead letter that was to be cancelled, and still is one */
+
         if (er->is_new) {                               /* nobody was ever told of it */
                 engine_run_free(er);
                 return;
         }
         if (er->run && e->observer && e->observer->run_removed)
-                e->observer->run_removed(e->observer_userdata, er->run, true);
+                e->observer->run_removed(e->observer_userdata, er->run, !ended);
+        if (ended) {
+                engine_run_free(er);
+                return;
+        }
         engine_run_detach(er);
         engine_mark_stale(e, er);
         (void) fold_again(e, er, false);                /* else with the next probe */

@@ -1,9 +1,10 @@
-/* Two heaps and two timers. Timeouts of what runs now count on CLOCK_MONOTONIC, which stands still while the machine sleeps, as the
- * processes do; what waits (backoffs, requests, the whole run) counts on CLOCK_BOOTTIME. A run keeps its own heap of deadlines; here
- * it stands with the earliest of them only, so that a change costs the logarithm of the number of runs.
+/* A heap and a timer for each clock. Timeouts of what runs now count on CLOCK_MONOTONIC, which stands still while the machine sleeps, as
+ * the processes do; what waits (backoffs, requests, the whole run) counts on CLOCK_BOOTTIME. Dates are moments of CLOCK_REALTIME: when that
+ * is set, the kernel moves the timer along, so that a start at noon is at noon, however noon came. A run keeps its own heap of deadlines;
+ * here it stands with the earliest of them only, so that a change costs the logarithm of the number of runs.
  *
- * The kernel's timer is touched only when the earliest deadline changed. A deadline that is set while others expire is never due in
- * the same dispatch: whoever computes wrong deadlines makes the daemon busy, but can't lock it up. */
+ * The kernel's timer is touched only when the earliest deadline changed. A deadline that is set while others expire is never due in the
+ * same dispatch: whoever computes wrong deadlines makes the daemon busy, but can't lock it up. */
 #include "timers.h"
 
 #include <time.h>
@@ -18,19 +19,20 @@ typedef struct Clock {
         Prioq heap;
         sd_event_source *source;
         usec_t armed;                                   /* USEC_INFINITY: off */
+        usec_t floor;                                   /* while it dispatches: nothing new is due before it; else 0 */
 } Clock;
 
 struct Timers {
         Clock clocks[_DEADLINE_CLOCK_MAX];
         TimersExpired expired;
         void *userdata;
-        usec_t floor;                                   /* while dispatching: nothing new is due before it */
         bool suspended;
 };
 
 static const clockid_t clock_ids[_DEADLINE_CLOCK_MAX] = {
         [CLOCK_OF_STEPS] = CLOCK_MONOTONIC,
         [CLOCK_OF_WAITS] = CLOCK_BOOTTIME,
+        [CLOCK_OF_DATES] = CLOCK_REALTIME,
 };
 
 usec_t timers_accuracy(usec_t span) {
@@ -48,13 +50,13 @@ static int dispatch_clock(Timers *t, DeadlineClock clock) {
         TimerItem *item;
         int r = 0;
 
-        t->floor = now + FLOOR_AHEAD;
+        t->clocks[clock].floor = now + FLOOR_AHEAD;
         for (unsigned n = 0; r >= 0 && n < DISPATCH_MAX && (item = prioq_peek(&t->clocks[clock].heap)) && item->when <= now; n++) {
                 prioq_remove(&t->clocks[clock].heap, item);
                 item->when = USEC_INFINITY;
                 r = t->expired(t->userdata, item, clock);
         }
-        t->floor = 0;
+        t->clocks[clock].floor = 0;
         t->clocks[clock].armed = USEC_INFINITY;         /* it was a one-shot */
         return r < 0 ? r : timers_arm(t);
 }
@@ -67,8 +69,13 @@ static int on_waits(sd_event_source *s, uint64_t usec, void *userdata) {
         return dispatch_clock(userdata, CLOCK_OF_WAITS);
 }
 
+static int on_dates(sd_event_source *s, uint64_t usec, void *userdata) {
+        return dispatch_clock(userdata, CLOCK_OF_DATES);
+}
+
 static int clock_init(Timers *t, DeadlineClock clock, sd_event *event, int64_t priority) {
-        static const sd_event_time_handler_t handlers[_DEADLINE_CLOCK_MAX] = { on_steps, on_waits };
+        static const sd_event_time_handler_t handlers[_DEADLINE_CLOCK_MAX] = { on_steps, on_waits, on_dates };
+        static const char *const names[_DEADLINE_CLOCK_MAX] = { "step-deadlines", "wait-deadlines", "date-deadlines" };
         Clock *c = &t->clocks[clock];
         int r;
 
@@ -77,7 +84,7 @@ static int clock_init(Timers *t, DeadlineClock clock, sd_event *event, int64_t p
         r = sd_event_add_time(event, &c->source, clock_ids[clock], USEC_INFINITY, ACCURACY_EXACT, handlers[clock], t);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_description(c->source, clock == CLOCK_OF_STEPS ? "step-deadlines" : "wait-deadlines");
+        (void) sd_event_source_set_description(c->source, names[clock]);
         r = sd_event_source_set_priority(c->source, priority);
         if (r < 0)
                 return r;
@@ -124,7 +131,7 @@ int timers_set(Timers *t, DeadlineClock clock, TimerItem *item, usec_t when) {
         Prioq *heap = &t->clocks[clock].heap;
 
         if (when != USEC_INFINITY)
-                when = MAX(when, t->floor);
+                when = MAX(when, t->clocks[clock].floor);
         if (when == item->when)
                 return 0;
         if (when == USEC_INFINITY)

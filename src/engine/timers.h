@@ -1,4 +1,4 @@
-/* Deadlines of all runs: for each of the two clocks one heap of runs by their next deadline, and one timer. */
+/* Deadlines of all runs: for each clock one heap of runs by their next deadline, and one timer. */
 #pragma once
 
 #include <systemd/sd-event.h>

@@ -70,12 +70,28 @@ static int turn_place(Engine *e, EngineRun *er) {
         for (DeadlineClock c = 0; c < _DEADLINE_CLOCK_MAX; c++)
                 if (timers_set(e->timers, c, &er->timers[c], run_next_deadline(er->run, c)) < 0)
                         return turn_spoil(e, -ENOMEM);
+        if (!er->is_new)                                /* else when it is stored */
+                workspace_want(er);
         return 0;
+}
+
+/* Slots are taken for what starts. Did the run end? */
+static bool take_effects(Engine *e, size_t first) {
+        const Outcome *o = &e->turn->outcome;
+        bool finished = false;
+
+        for (size_t i = first; i < o->n_effects; i++) {
+                if (o->effects[i].type == EFFECT_START_STEP)
+                        scheduler_take(&e->scheduler, 1);
+                finished = finished || o->effects[i].type == EFFECT_FINISHED;
+        }
+        return finished;
 }
 
 int turn_decide(Engine *e, EngineRun *er, const Stamp *now, unsigned slots) {
         Outcome *o = &e->turn->outcome;
         size_t n_effects = o->n_effects;
+        bool finished;
         int r;
 
         if (er->in_starts) {
@@ -86,9 +102,9 @@ int turn_decide(Engine *e, EngineRun *er, const Stamp *now, unsigned slots) {
         if (r < 0)
                 return r;
         r = turn_book(e, er, run_decide(er->run, now, &e->limits, &slots, o));
-        for (size_t i = n_effects; i < o->n_effects; i++)
-                if (o->effects[i].type == EFFECT_START_STEP)
-                        scheduler_take(&e->scheduler, 1);
+        finished = take_effects(e, n_effects);
+        if (r >= 0 && finished)
+                r = triggers_fire(e, er);
         if (r >= 0)
                 r = turn_place(e, er);
         return r < 0 ? r : turn_arm(e);
@@ -98,8 +114,8 @@ int turn_decide(Engine *e, EngineRun *er, const Stamp *now, unsigned slots) {
 static int refused(Job *j) {
         Engine *e = j->engine;
 
-        log_error(_("Run %u: the end of step %d of activity %u is not possible in the state of the run, ignored"), j->run->id, j->step,
-                  j->activity);
+        log_error(_("Run %u: the end of step %d of activity %s is not possible in the state of the run, ignored"), j->run->id, j->step,
+                  j->def->name);
         job_free(j);
         return turn_arm(e);
 }
@@ -116,13 +132,15 @@ static int apply_end(Engine *e, Job *j, Activity *a) {
 
 int turn_feed_end(Engine *e, Job *j) {
         EngineRun *er = j->run;
-        Activity *a = &er->run->activities[j->activity];
+        Activity *a = j->activity;
         int r = turn_reserve(e);
 
         if (r < 0) {
                 engine_mark_stale(e, er);
                 return turn_arm(e);
         }
+        if (!a)
+                return refused(j);
         if (a->job == j)
                 a->job = NULL;
         r = turn_book(e, er, apply_end(e, j, a));
@@ -157,6 +175,8 @@ static void feed_stale_run(Engine *e, EngineRun *er) {
                         return;
                 (void) turn_feed_end(e, j);
         }
+        if (e->turn->error == 0)
+                workspace_feed(er);
         if (e->turn->error != 0)
                 return;
         now = engine_now(e);

@@ -122,7 +122,7 @@ _child_ static void child_set_up(Spawn *p) {
         const int fds[] = { p->request.input, p->request.output, p->request.errors };
         long r;
 
-        r = raw(SYS_setsid, 0, 0, 0, 0, 0);
+        r = p->request.same_session ? 0 : raw(SYS_setsid, 0, 0, 0, 0, 0);
         if (r < 0)
                 child_fail(p, SPAWN_STAGE_SETUP, r);
         /* It dies with us, also when we are gone before this line is reached. */

@@ -17,6 +17,7 @@ typedef struct SpawnRequest {
         const char *directory;
         int input, output, errors;                      /* all above 2 */
         int cgroup;                                     /* directory of the control group to start in, or -1 */
+        bool same_session;                              /* it is a helper of ours and no step: it stays in our session, by which it is known */
 } SpawnRequest;
 
 typedef enum SpawnStage {
@@ -39,7 +40,7 @@ void spawn_launch(Spawn *p);
 void spawn_abandon(Spawn *p);                           /* kills it at the barrier, reaps it and frees it: the command never ran */
 Spawn *spawn_free(Spawn *p);                            /* after it has been reaped */
 
-pid_t spawn_pid(const Spawn *p);                        /* also its session and process group */
+pid_t spawn_pid(const Spawn *p);                        /* also its session and process group, unless it stays in ours */
 int spawn_pidfd(const Spawn *p);                        /* borrowed; readable when it is over */
 /* When it began, as field 22 of /proc/PID/stat has it, or up to SPAWN_START_SLACK less. */
 uint64_t spawn_start(const Spawn *p);

@@ -28,13 +28,21 @@ static const struct {
         const char *name;
         unsigned fields;
 } types[_EVENT_TYPE_MAX] = {
-        [EVENT_RUN_CREATED] = { "run-created", F_REASON },
+        [EVENT_RUN_CREATED] = { "run-created", F_REASON | F_UNTIL },
+        [EVENT_RUN_WORKSPACE] = { "run-workspace", F_ERROR },
+        [EVENT_RUN_START_NOW] = { "run-start-now", F_REASON },
+        [EVENT_RUN_RESCHEDULED] = { "run-rescheduled", F_UNTIL | F_REASON },
         [EVENT_RUN_STARTED] = { "run-started", 0 },
         [EVENT_RUN_STATE] = { "run-state", F_RUN_STATE },
+        [EVENT_RUN_PAUSED] = { "run-paused", F_REASON },
+        [EVENT_RUN_RESUMED] = { "run-resumed", F_REASON },
+        [EVENT_RUN_BACKOFF] = { "run-backoff", F_UNTIL | F_REASON },
         [EVENT_RUN_CANCEL] = { "run-cancel", F_REASON },
         [EVENT_RUN_TIMED_OUT] = { "run-timed-out", 0 },
         [EVENT_RUN_GAVE_UP] = { "run-gave-up", F_REASON },
         [EVENT_RUN_FINISHED] = { "run-finished", F_RUN_STATE | F_REASON },
+        [EVENT_INPUTS_CHANGED] = { "inputs-changed", F_REASON },
+        [EVENT_DEFINITION_CHANGED] = { "definition-changed", F_REASON },
         [EVENT_PHASE_STARTED] = { "phase-started", 0 },
         [EVENT_PHASE_FINISHED] = { "phase-finished", F_PHASE_STATE | F_REASON },
         [EVENT_ATTEMPT_STARTED] = { "attempt-started", F_CAUSE },
@@ -46,7 +54,11 @@ static const struct {
         [EVENT_STEP_FINISHED] = { "step-finished", F_STEP_STATE | F_ERROR | F_OUTPUTS | F_EXIT | F_INTERRUPTED },
         [EVENT_REQUEST_OPENED] = { "request-opened", F_UNTIL },
         [EVENT_REQUEST_ANSWERED] = { "request-answered", F_REASON },
+        [EVENT_ACTIVITY_REUSED] = { "activity-reused", F_ACTIVITY_STATE | F_OUTPUTS },
         [EVENT_ACTIVITY_BACKOFF] = { "activity-backoff", F_UNTIL },
+        [EVENT_INPUTS_WANTED] = { "inputs-wanted", 0 },
+        [EVENT_ACTIVITY_HELD] = { "activity-held", F_UNTIL | F_ERROR },
+        [EVENT_ACTIVITY_DECIDED] = { "activity-decided", F_REASON | F_OUTPUTS },
         [EVENT_ACTIVITY_FINISHED] = { "activity-finished", F_ACTIVITY_STATE | F_REASON | F_ERROR },
 };
 
@@ -80,6 +92,7 @@ Event *event_free(Event *e) {
         json_unref(e->error);
         json_unref(e->outputs);
         json_unref(e->data);
+        runbook_unref(e->runbook);
         free(e);
         return NULL;
 }

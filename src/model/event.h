@@ -10,13 +10,21 @@
 #define REQUEST_TEXT_MAX (64u * 1024u)                  /* title, message and context of a request, each */
 
 typedef enum EventType {
-        EVENT_RUN_CREATED,              /* inputs, labels, trigger, who */
-        EVENT_RUN_STARTED,
+        EVENT_RUN_CREATED,              /* inputs, labels, trigger, who; until: when it is scheduled for */
+        EVENT_RUN_WORKSPACE,            /* its workspace is a copy of another run's now; error: it could not be made */
+        EVENT_RUN_START_NOW,            /* someone did not want to wait for the time it is scheduled for, or for its next try */
+        EVENT_RUN_RESCHEDULED,          /* until */
+        EVENT_RUN_STARTED,              /* attempt: of the run, from 1 */
         EVENT_RUN_STATE,                /* running <-> on-hold, derived and recorded for lists and clocks */
+        EVENT_RUN_PAUSED,               /* by a person */
+        EVENT_RUN_RESUMED,
+        EVENT_RUN_BACKOFF,              /* it failed and will start all its phases again; until */
         EVENT_RUN_CANCEL,               /* someone asked; a second one stops the hooks too */
         EVENT_RUN_TIMED_OUT,            /* the run's timeout passed */
         EVENT_RUN_GAVE_UP,              /* the engine can't go on with an activity: the run will end in dlq */
         EVENT_RUN_FINISHED,             /* run_state, reason */
+        EVENT_INPUTS_CHANGED,           /* data: {changes: {NAME: {old, new}}} */
+        EVENT_DEFINITION_CHANGED,       /* data: {definition, previous}, hashes; and `runbook`, which who reads it back has to find */
         EVENT_PHASE_STARTED,
         EVENT_PHASE_FINISHED,           /* phase_state, reason */
         EVENT_ATTEMPT_STARTED,          /* cause */
@@ -28,7 +36,11 @@ typedef enum EventType {
         EVENT_STEP_FINISHED,            /* step_state, exit code, error, outputs, log end */
         EVENT_REQUEST_OPENED,           /* title, message, approvers, fields, deadline */
         EVENT_REQUEST_ANSWERED,         /* one person's answer; the step ends when enough have */
+        EVENT_ACTIVITY_REUSED,          /* before the start: taken over from another run; activity_state, outputs, data: {run, steps?} */
         EVENT_ACTIVITY_BACKOFF,         /* until */
+        EVENT_INPUTS_WANTED,            /* the activity can't begin without values of inputs; data: {inputs: [NAME …]} */
+        EVENT_ACTIVITY_HELD,            /* it failed or was interrupted, and a person has to decide; until, error */
+        EVENT_ACTIVITY_DECIDED,         /* data: {action: retry|ignore|abort}, outputs, reason */
         EVENT_ACTIVITY_FINISHED,        /* activity_state, reason, error */
         _EVENT_TYPE_MAX, _EVENT_TYPE_INVALID = -EINVAL,
 } EventType;
@@ -68,6 +80,7 @@ typedef struct Event {
         Json *error;                                    /* {message, code, timestamp, stack?, details?} */
         Json *outputs;
         Json *data;                                     /* what only this type has: inputs, request, answer, identity */
+        Runbook *runbook;                               /* definition-changed: the new one, a reference; not stored, only its hash is */
 } Event;
 
 Event *event_new(EventType type, const Stamp *at, uint32_t uid, const char *user); /* NULL: out of memory */

@@ -168,7 +168,8 @@ typedef struct Walk {
         const Graph *g;
         uint8_t *seen;
         unsigned *queue, n_queue;
-        unsigned prefix;                                /* all nodes below have been put into the queue */
+        unsigned prefix;                                /* of needs: all below were reached; of dependents: all from here on that have no
+                                                         * written needs */
 } Walk;
 
 static void walk_add(Walk *w, unsigned node) {
@@ -203,6 +204,32 @@ int graph_ancestors(const Graph *g, unsigned node, unsigned known, uint8_t *set)
         walk_needs(&w, node);
         for (unsigned i = 0; i < w.n_queue; i++)
                 walk_needs(&w, queue[i]);
+        return 0;
+}
+
+/* Those without written needs stand behind it; w->prefix: from there on they have been reached. */
+static void walk_dependents(Walk *w, unsigned node) {
+        const GraphNode *v = w->g->nodes + node;
+
+        for (unsigned k = 0; k < v->n_dependents; k++)
+                walk_add(w, v->dependents[k]);
+        while (w->prefix > node + 1)
+                if (!w->g->nodes[--w->prefix].explicit_needs)
+                        walk_add(w, w->prefix);
+}
+
+int graph_descendants(const Graph *g, const uint8_t *from, uint8_t *set) {
+        _cleanup_free_ unsigned *queue = malloc((g->n_nodes + 1) * sizeof(unsigned));
+        Walk w = { .g = g, .seen = set, .queue = queue, .prefix = g->n_nodes };
+
+        if (!queue)
+                return -ENOMEM;
+        memset(set, 0, g->n_nodes);
+        for (unsigned i = 0; i < g->n_nodes; i++)
+                if (from[i])
+                        walk_dependents(&w, i);
+        for (unsigned i = 0; i < w.n_queue; i++)
+                walk_dependents(&w, queue[i]);
         return 0;
 }
 
@@ -288,25 +315,4 @@ bool graph_chain_failed(const GraphState *s, unsigned node, unsigned *ret_need) 
         if (ret_need)
                 *ret_need = found;
         return true;
-}
-
-void graph_reopen(GraphState *s, unsigned node) {
-        const GraphNode *v = s->graph->nodes + node;
-
-        if (!graph_has_ended(s, node))
-                return;
-        s->flags[node] = 0;
-        s->n_ended--;
-        if (node < s->prefix) {
-                if (s->prefix < s->graph->n_nodes && !s->graph->nodes[s->prefix].explicit_needs)
-                        s->flags[s->prefix] &= ~NODE_TOLD;
-                s->prefix = node;
-        }
-        for (unsigned i = 0; i < v->n_dependents; i++) {
-                s->unmet[v->dependents[i]]++;
-                s->flags[v->dependents[i]] &= ~NODE_TOLD;
-        }
-        if (s->first_bad == node)
-                while (s->first_bad < s->graph->n_nodes && !(s->flags[s->first_bad] & NODE_BAD))
-                        s->first_bad++;
 }

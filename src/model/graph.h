@@ -25,6 +25,9 @@ bool graph_precedes(const Graph *g, unsigned a, unsigned b);
 /* All that must have ended before `node` starts: set[i] becomes 1 for those and 0 for others (n_nodes bytes, the caller's). Where the set holds
  * what precedes a node that this one needs, that node as `known` spares walking it again; n_nodes: nothing is known. 0 or -ENOMEM. */
 int graph_ancestors(const Graph *g, unsigned node, unsigned known, uint8_t *set);
+/* All that wait, transitively, for one of the nodes in `from` (from[i] not 0): set[i] becomes 1 for those and 0 for others. One that is in
+ * `from` is in the set only where it waits for another of them. Linear. 0 or -ENOMEM. */
+int graph_descendants(const Graph *g, const uint8_t *from, uint8_t *set);
 
 typedef struct GraphState {
         const Graph *graph;                             /* borrowed */
@@ -44,5 +47,3 @@ bool graph_is_ready(const GraphState *s, unsigned node); /* all needs ended */
 bool graph_has_ended(const GraphState *s, unsigned node);
 /* Has any need of it a failed chain? If so *ret_need, if given, is one such direct need (the first). */
 bool graph_chain_failed(const GraphState *s, unsigned node, unsigned *ret_need);
-/* Takes an ended node back (a retry by hand, replay); what it made ready must not have started. */
-void graph_reopen(GraphState *s, unsigned node);

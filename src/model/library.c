@@ -398,6 +398,47 @@ int library_list(Library *l, LibraryEntry **ret, size_t *ret_n) {
         return 0;
 }
 
+static bool follows_failure_of(const Runbook *rb, const char *failed) {
+        if (!rb->on_failure || streq(rb->name, failed))
+                return false;
+        for (char **n = rb->on_failure_of; n && *n; n++)
+                if (streq(*n, failed))
+                        return true;
+        return !rb->on_failure_of;
+}
+
+int library_on_failure(Library *l, const char *failed, Runbook ***ret, size_t *ret_n) {
+        _cleanup_(names_freep) char **names = NULL;
+        Runbook **found;
+        size_t n_names, n = 0;
+        int k = all_names(l, &names, &n_names);
+
+        if (k < 0)
+                return k;
+        found = calloc(n_names + 1, sizeof(Runbook *));
+        if (!found)
+                return -ENOMEM;
+        for (size_t i = 0; i < n_names; i++) {
+                const Cached *c;
+                k = library_load(l, names[i], &c);
+                if (k == -ENOMEM) {
+                        library_runbooks_free(found, n);
+                        return k;
+                }
+                if (k >= 0 && c->runbook && follows_failure_of(c->runbook, failed))
+                        found[n++] = runbook_ref(c->runbook);
+        }
+        *ret = found;
+        *ret_n = n;
+        return 0;
+}
+
+void library_runbooks_free(Runbook **l, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                runbook_unref(l[i]);
+        free(l);
+}
+
 void library_entries_free(LibraryEntry *e, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 free(e[i].name);

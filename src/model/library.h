@@ -20,4 +20,8 @@ typedef struct LibraryEntry {
 } LibraryEntry;
 int library_list(Library *l, LibraryEntry **ret, size_t *ret_n);        /* sorted by name */
 void library_entries_free(LibraryEntry *e, size_t n);
+/* The runbooks that want to be started when a run of `failed` ends badly (triggers: onFailureOf), sorted by name: 0 and new references, possibly none. A runbook never
+ * answers for itself, and files with errors are passed over. Unchanged files are not read again. What a start needs stands in them: name, on_failure_inputs. */
+int library_on_failure(Library *l, const char *failed, Runbook ***ret, size_t *ret_n);
+void library_runbooks_free(Runbook **l, size_t n);
 void library_reload(Library *l);                        /* forgets all that is cached */

@@ -1,11 +1,12 @@
 /* run_apply: folds one event into the run. Everything that a run is, it is by this function: it is called for each event when it happens
  * and again, in the same order, when the run is read back from the store. So it may look at nothing but the run and the event, and it
  * refuses an event that is not possible in the run's state before it changes anything. Clocks (deadlines), queues of work and effects
- * are not part of the fold: run-deadline.c and run_resume make them anew. */
+ * are not part of the fold: run-deadline.c and run_resume make them anew. Here is what happens to phases, activities, attempts and
+ * steps; what happens to the run as a whole is in run-apply-run.c. */
 #include "run-private.h"
 
-static Activity *event_activity(Run *r, const Event *e) {
-        return e->activity >= 0 && (unsigned) e->activity < r->runbook->n_activities ? &r->activities[e->activity] : NULL;
+Activity *event_activity(Run *r, const Event *e) {
+        return e->activity >= 0 && (unsigned) e->activity < r->runbook->n_activities ? r->activities[e->activity] : NULL;
 }
 
 static Phase *event_phase(Run *r, const Event *e) {
@@ -20,7 +21,7 @@ static Attempt *event_attempt(Run *r, const Event *e) {
         return t && t->number == e->attempt && t->state == ATTEMPT_RUNNING ? t : NULL;
 }
 
-static int replace_string(char **p, const char *s) {
+int replace_string(char **p, const char *s) {
         char *n = s ? strdup(s) : NULL;
 
         if (s && !n)
@@ -30,7 +31,7 @@ static int replace_string(char **p, const char *s) {
         return 0;
 }
 
-static void replace_json(Json **p, Json *j) {
+void replace_json(Json **p, Json *j) {
         json_unref(*p);
         *p = json_ref(j);
 }
@@ -39,6 +40,48 @@ static void replace_json(Json **p, Json *j) {
 
 static bool activity_moves(ActivityState s) {
         return s == ACTIVITY_RUNNING || s == ACTIVITY_BACKOFF || s == ACTIVITY_INTERRUPTED;
+}
+
+static bool activity_is_bad(const Activity *a) {
+        return a->state == ACTIVITY_CANCELLED || (a->state == ACTIVITY_FAILED && !a->tolerated);
+}
+
+static bool phase_is_bad(const Phase *p) {
+        return p->state == PHASE_CANCELLED || (p->state == PHASE_FAILED && p->def->critical);
+}
+
+bool activity_breaks_chain(const Activity *a) {
+        return activity_is_bad(a) || graph_chain_failed(&activity_phase(a)->graph, a->def->node, NULL);
+}
+
+bool phase_breaks_chain(const Phase *p) {
+        return phase_is_bad(p) || graph_chain_failed(&p->run->graph, p->def->index, NULL);
+}
+
+static void count_activity(Run *r, const Activity *a) {
+        Phase *p = activity_phase(a);
+        bool moves = activity_moves(a->state), waits = a->state == ACTIVITY_ON_HOLD;
+
+        r->counts[a->state]++;
+        r->n_moving += moves, p->n_moving += moves;
+        r->n_waiting += waits, p->n_waiting += waits;
+        p->n_ended += activity_state_is_terminal(a->state);
+        p->n_skipped += a->state == ACTIVITY_SKIPPED;
+        p->n_cancelled += a->state == ACTIVITY_CANCELLED;
+        p->n_bad += a->state == ACTIVITY_FAILED && !a->tolerated;
+}
+
+void run_recount(Run *r) {
+        memset(r->counts, 0, sizeof r->counts);
+        r->n_moving = r->n_waiting = r->n_phases_ended = 0;
+        for (unsigned i = 0; i < r->runbook->n_phases; i++) {
+                Phase *p = &r->phases[i];
+
+                p->n_moving = p->n_waiting = p->n_ended = p->n_ready = p->n_bad = p->n_skipped = p->n_cancelled = 0;
+                r->n_phases_ended += phase_state_is_terminal(p->state);
+        }
+        for (unsigned i = 0; i < r->runbook->n_activities; i++)
+                count_activity(r, r->activities[i]);
 }
 
 static void activity_set_state(Activity *a, ActivityState s) {
@@ -64,114 +107,11 @@ static void activity_set_state(Activity *a, ActivityState s) {
         activity_mark(a);
 }
 
-/* ---- runs ---- */
-
-static bool is_object_or_none(const Json *j) {
-        return !j || json_type(j) == JSON_OBJECT;
-}
-
-static int apply_run_created(Run *r, Event *e) {
-        int k;
-
-        if (r->created_at > 0 || !is_object_or_none(json_get(e->data, "inputs")) || !is_object_or_none(json_get(e->data, "labels")))
-                return -EBADMSG;
-        r->created_at = e->at.wall;
-        r->started_by = e->uid;
-        k = replace_string(&r->started_by_name, e->user);
-        if (k >= 0)
-                k = replace_string(&r->trigger, json_string(json_get(e->data, "trigger")));
-        if (k >= 0)
-                k = replace_string(&r->dedup_key, json_string(json_get(e->data, "dedupKey")));
-        replace_json(&r->inputs, json_get(e->data, "inputs"));
-        replace_json(&r->labels, json_get(e->data, "labels"));
-        r->start_wanted = true;
-        return k;
-}
-
-static int apply_run_started(Run *r, Event *e) {
-        if (!run_state_may_become(r->state, RUN_RUNNING) || !r->start_wanted)
-                return -EBADMSG;
-        r->state = RUN_RUNNING;
-        r->start_wanted = false;
-        r->started_at = e->at.wall;
-        r->timeout_since = e->at;
-        for (unsigned i = 0; i < r->runbook->n_phases; i++)
-                if (graph_is_ready(&r->graph, i))
-                        phase_mark(&r->phases[i]);
-        return 0;
-}
-
-static int apply_run_state(Run *r, Event *e) {
-        if (r->state != (e->run_state == RUN_ON_HOLD ? RUN_RUNNING : RUN_ON_HOLD) ||
-                        (e->run_state != RUN_RUNNING && e->run_state != RUN_ON_HOLD))
-                return -EBADMSG;
-        if (e->run_state == RUN_ON_HOLD) {
-                r->timeout_used += stamp_elapsed(&r->timeout_since, &e->at);
-                r->timeout_since = (Stamp) { 0 };
-        } else
-                r->timeout_since = e->at;
-        r->state = e->run_state;
-        return 0;
-}
-
-/* What runs is told to stop, unless its main steps are over: then its outcome stands and its hooks go on (until the run's own stop says
- * otherwise). */
-static void attempt_stop(Activity *a, StopReason reason) {
-        Attempt *t = activity_attempt(a);
-
-        if (t && t->state == ATTEMPT_RUNNING && !attempt_main_is_over(a, t))
-                t->stop = MAX(t->stop, reason);
-}
-
-static void run_stop_all(Run *r, StopReason reason) {
-        r->stop = MAX(r->stop, reason);
-        for (unsigned i = 0; i < r->runbook->n_activities; i++)
-                if (r->activities[i].state == ACTIVITY_RUNNING || r->activities[i].state == ACTIVITY_ON_HOLD)
-                        attempt_stop(&r->activities[i], r->stop);
-        run_mark_all(r);
-}
-
-static int apply_run_cancel(Run *r, Event *e) {
-        if (run_state_is_terminal(r->state))
-                return -EBADMSG;
-        run_stop_all(r, r->stop >= STOP_CANCEL ? STOP_CANCEL_HOOKS : STOP_CANCEL);
-        return 0;
-}
-
-static int apply_run_timed_out(Run *r, Event *e) {
-        if (r->state != RUN_RUNNING || r->stop != STOP_NOTHING)
-                return -EBADMSG;
-        run_stop_all(r, STOP_RUN_TIMEOUT);
-        return 0;
-}
-
-static int apply_run_gave_up(Run *r, Event *e) {
-        Activity *a = event_activity(r, e);
-
-        if (!a || activity_state_is_terminal(a->state))
-                return -EBADMSG;
-        r->gave_up = a->given_up = true;
-        activity_mark(a);
-        return replace_string(&r->reason, e->reason);
-}
-
-static int apply_run_finished(Run *r, Event *e) {
-        if (!run_state_may_become(r->state, e->run_state) || !run_state_is_terminal(e->run_state))
-                return -EBADMSG;
-        /* Nothing ends before all in it has; but a damaged run is parked as it is. */
-        if (r->n_phases_ended < r->runbook->n_phases && e->run_state != RUN_DLQ)
-                return -EBADMSG;
-        r->state = e->run_state;
-        r->finished_at = e->at.wall;
-        r->start_wanted = false;
-        return replace_string(&r->reason, e->reason);
-}
-
 /* ---- phases ---- */
 
 static void activity_ready(void *userdata, unsigned node) {
         Phase *p = userdata;
-        activity_mark(&p->run->activities[p->def->first_activity + node]);
+        activity_mark(p->run->activities[p->def->first_activity + node]);
 }
 
 static void phase_ready(void *userdata, unsigned node) {
@@ -196,29 +136,88 @@ static int apply_phase_started(Run *r, Event *e) {
 
 static int apply_phase_finished(Run *r, Event *e) {
         Phase *p = event_phase(r, e);
-        bool bad;
 
         if (!p || !phase_state_may_become(p->state, e->phase_state) || !phase_state_is_terminal(e->phase_state) ||
                         p->n_ended < p->def->n_activities)
                 return -EBADMSG;
         p->state = e->phase_state;
         p->finished_at = e->at.wall;
-        bad = p->state == PHASE_CANCELLED || (p->state == PHASE_FAILED && p->def->critical);
         if (p->state == PHASE_FAILED && !p->def->critical)
                 r->had_errors = true;
         if (p->state == PHASE_FAILED && p->def->critical)
                 r->phase_failed = true;
         r->n_phases_ended++;
-        graph_end(&r->graph, p->def->index, bad || graph_chain_failed(&r->graph, p->def->index, NULL), phase_ready, r);
+        graph_end(&r->graph, p->def->index, phase_breaks_chain(p), phase_ready, r);
         return replace_string(&p->reason, e->reason);
 }
 
 /* ---- attempts ---- */
 
+void attempt_clock_stop(Attempt *t, const Stamp *at) {
+        if (t->clock_since.wall > 0)
+                t->used += stamp_elapsed_awake(&t->clock_since, at);
+        t->clock_since = (Stamp) { 0 };
+}
+
 /* Has the activity no attempt under way? */
 static bool is_between_attempts(const Activity *a) {
         const Attempt *t = activity_attempt(a);
         return !t || t->state != ATTEMPT_RUNNING;
+}
+
+static bool cause_fits(const Activity *a, Cause cause) {
+        switch (cause) {
+        case CAUSE_INITIAL:
+                return a->state == ACTIVITY_PENDING && a->n_attempts == 0;
+        case CAUSE_RUN_RETRY:
+                return a->state == ACTIVITY_PENDING && a->run->attempt > 1;
+        case CAUSE_MANUAL:
+                return activity_current_attempt(a) && a->resolution == RESOLUTION_RETRY;
+        case CAUSE_RETRY:
+                return a->state == ACTIVITY_BACKOFF;
+        case CAUSE_RESUME:
+                return a->state == ACTIVITY_INTERRUPTED;
+        case _CAUSE_MAX:
+        case _CAUSE_INVALID:
+                break;
+        }
+        return false;
+}
+
+/* The outputs of a main step that had succeeded before the first one of its attempt that had not; NULL: it has to run. */
+static StepRun *find_succeeded(Attempt *t, const char *id) {
+        for (unsigned i = t->def->list_start[LIST_MAIN]; i < t->def->list_start[LIST_MAIN + 1]; i++) {
+                if (t->steps[i].state != STEP_SUCCESS)
+                        return NULL;
+                if (streq(t->def->steps[i].id, id))
+                        return &t->steps[i];
+        }
+        return NULL;
+}
+
+static bool reuse_step(Activity *a, StepRun *s, const char *id) {
+        StepRun *done = a->n_attempts > 0 ? find_succeeded(&a->attempts[a->n_attempts - 1], id) : NULL;
+
+        if (!done && !(a->n_attempts == 0 && json_has(a->reused_steps, id)))
+                return false;
+        s->state = STEP_SUCCESS;
+        s->reused = true;
+        s->outputs = json_ref(done ? done->outputs : json_get(a->reused_steps, id));
+        if (done) {
+                s->exit_code = done->exit_code;
+                s->started_at = done->started_at;
+                s->finished_at = done->finished_at;
+        }
+        return true;
+}
+
+/* resume: step. The main steps that had succeeded are not done again, up to the first that had not. */
+static void reuse_steps(Activity *a, Attempt *t) {
+        if (!a->def->resume_step || t->cause == CAUSE_RETRY || t->cause == CAUSE_RUN_RETRY)
+                return;
+        for (unsigned i = a->def->list_start[LIST_MAIN]; i < a->def->list_start[LIST_MAIN + 1]; i++)
+                if (!reuse_step(a, &t->steps[i], a->def->steps[i].id))
+                        return;
 }
 
 static int apply_attempt_started(Run *r, Event *e) {
@@ -227,13 +226,12 @@ static int apply_attempt_started(Run *r, Event *e) {
 
         if (!a || e->attempt != a->n_attempts + 1 || !activity_state_may_become(a->state, ACTIVITY_RUNNING) || !is_between_attempts(a))
                 return -EBADMSG;
-        if (activity_phase(a)->state != PHASE_RUNNING || !graph_is_ready(&activity_phase(a)->graph, a->def->node) ||
-                        (e->cause == CAUSE_INITIAL) != (a->n_attempts == 0))
+        if (activity_phase(a)->state != PHASE_RUNNING || !graph_is_ready(&activity_phase(a)->graph, a->def->node) || !cause_fits(a, e->cause))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(a->attempts, a->n_attempts_allocated, a->n_attempts + 1))
                 return -ENOMEM;
         t = &a->attempts[a->n_attempts];
-        *t = (Attempt) { .number = e->attempt, .cause = e->cause, .state = ATTEMPT_RUNNING, .started_at = e->at.wall,
+        *t = (Attempt) { .def = a->def, .number = e->attempt, .cause = e->cause, .state = ATTEMPT_RUNNING, .started_at = e->at.wall,
                         .hook_list = LIST_MAIN };
         t->steps = calloc(MAX(a->def->n_steps, 1u), sizeof *t->steps);
         if (!t->steps)
@@ -244,6 +242,12 @@ static int apply_attempt_started(Run *r, Event *e) {
                 a->series_retries++;
         if (e->cause == CAUSE_RESUME && a->n_attempts > 0 && !a->attempts[a->n_attempts - 1].clean)
                 a->resumes++;
+        if (e->cause == CAUSE_MANUAL || e->cause == CAUSE_RUN_RETRY)
+                a->series_retries = a->resumes = 0;
+        reuse_steps(a, t);
+        a->resolution = RESOLUTION_NONE;
+        a->error = json_unref(a->error);
+        free(TAKE_PTR(a->reason));
         t->clock_since = e->at;
         a->log_end = 0;
         a->n_attempts++;
@@ -386,12 +390,34 @@ static void step_outcome(Activity *a, Attempt *t, StepRun *s, const Event *e) {
         t->cursor = (unsigned) e->step + 1;
         if (e->step_state != STEP_FAILED || !main_step || t->stop == STOP_INTERRUPTED)
                 return;
-        if (d->continue_on_error)
+        if (d->continue_on_error || (d->gated && streq(error_code(e->error), "APPROVAL_REJECTED")))
                 return;
         t->failed = true;
         t->pre_failed = t->pre_failed || d->list == LIST_PRE;
         if (!t->error)
                 replace_json(&t->error, e->error);
+}
+
+/* A gate sends the attempt back: what it has done since that step is done again, and only the history keeps it. */
+static int go_back(Activity *a, Attempt *t, const Event *e) {
+        const char *id = json_string(json_get(e->data, "restartFrom"));
+        int to = id ? activity_def_find_step(a->def, id) : -1;
+
+        if (!id)
+                return 0;
+        if (to < 0 || to >= e->step || activity_step_list(a, to) != activity_step_list(a, e->step))
+                return -EBADMSG;
+        t->steps[e->step].iterations++;
+        for (int i = to; i <= e->step; i++) {
+                StepRun *s = &t->steps[i];
+
+                json_unref(s->outputs);
+                json_unref(s->error);
+                *s = (StepRun) { .exit_code = -1, .iterations = s->iterations };
+        }
+        t->cursor = (unsigned) to;
+        replace_json(&t->context, json_get(e->data, "context"));
+        return 0;
 }
 
 static int apply_step_finished(Run *r, Event *e) {
@@ -417,6 +443,11 @@ static int apply_step_finished(Run *r, Event *e) {
         replace_json(&s->outputs, e->outputs);
         replace_json(&s->error, e->error);
         step_outcome(a, t, s, e);
+        int k = a->def->steps[e->step].kind == STEP_GATE ? go_back(a, t, e) : 0;
+        if (k < 0)
+                return k;
+        if (r->state == RUN_PAUSED)
+                attempt_clock_stop(t, &e->at);
         if (was_waiting) {
                 activity_close_request(a);
                 a->wait_span = 0;
@@ -468,13 +499,17 @@ static int apply_request_opened(Run *r, Event *e) {
         s->state = kind == WAITING_INPUT ? STEP_WAITING_INPUT : STEP_WAITING_APPROVAL;
         step_begin(a, t, s, e);
         /* The activity's timeout does not run while the activity waits for a person. */
-        if (t->clock_since.wall > 0)
-                t->used += stamp_elapsed_awake(&t->clock_since, &e->at);
-        t->clock_since = (Stamp) { 0 };
+        attempt_clock_stop(t, &e->at);
         a->wait_from = e->at;
         a->wait_span = e->span;
         activity_set_state(a, ACTIVITY_ON_HOLD);
         return 0;
+}
+
+static bool action_fits(WaitingFor kind, const char *action) {
+        if (kind == WAITING_INPUT)
+                return streq_ptr(action, "provide");
+        return streq_ptr(action, "approve") || streq_ptr(action, "reject");
 }
 
 static int apply_request_answered(Run *r, Event *e) {
@@ -484,12 +519,12 @@ static int apply_request_answered(Run *r, Event *e) {
         Answer *w;
 
         if (!q || !event_attempt(r, e) || e->step != activity_running_step(a) ||
-                        (!streq_ptr(action, "approve") && !streq_ptr(action, "reject")))
+                        !action_fits(q->kind, action))
                 return -EBADMSG;
         if (!GREEDY_REALLOC(q->answers, q->n_answers_allocated, q->n_answers + 1))
                 return -ENOMEM;
         w = &q->answers[q->n_answers++];
-        *w = (Answer) { .uid = e->uid, .approve = streq(action, "approve"), .fields = json_ref(json_get(e->data, "fields")) };
+        *w = (Answer) { .uid = e->uid, .approve = !streq(action, "reject"), .fields = json_ref(json_get(e->data, "fields")) };
         activity_mark(a);
         int k = replace_string(&w->user, e->user);
         return k < 0 ? k : replace_string(&w->comment, e->reason);
@@ -506,6 +541,102 @@ static int apply_activity_backoff(Run *r, Event *e) {
         a->wait_from = e->at;
         a->wait_span = MAX(e->span, (usec_t) 1);
         activity_set_state(a, ACTIVITY_BACKOFF);
+        return 0;
+}
+
+static int apply_activity_held(Run *r, Event *e) {
+        Activity *a = event_activity(r, e);
+
+        if (!a || !activity_state_may_become(a->state, ACTIVITY_ON_HOLD) || !is_between_attempts(a) || a->request ||
+                        a->resolution > RESOLUTION_RETRY || activity_phase(a)->state != PHASE_RUNNING)
+                return -EBADMSG;
+        a->request = calloc(1, sizeof *a->request);
+        if (!a->request)
+                return -ENOMEM;
+        a->request->kind = WAITING_DECISION;
+        a->request->required = 1;
+        a->request->opened_at = e->at.wall;
+        a->request->deadline = e->until;
+        a->resolution = RESOLUTION_NONE;                /* its `if` may fail once more when it is tried again */
+        if (e->error)
+                replace_json(&a->error, e->error);
+        a->wait_from = e->at;
+        a->wait_span = e->span;
+        activity_set_state(a, ACTIVITY_ON_HOLD);
+        return 0;
+}
+
+static int apply_inputs_wanted(Run *r, Event *e) {
+        Activity *a = event_activity(r, e);
+
+        if (!a || a->state != ACTIVITY_PENDING || a->request || a->resolution != RESOLUTION_NONE || r->start_wanted ||
+                        phase_state_is_terminal(activity_phase(a)->state) || json_length(json_get(e->data, "inputs")) == 0)
+                return -EBADMSG;
+        a->request = calloc(1, sizeof *a->request);
+        if (!a->request)
+                return -ENOMEM;
+        a->request->kind = WAITING_INPUT;
+        a->request->required = 1;
+        a->request->opened_at = e->at.wall;
+        replace_json(&a->request->wanted, json_get(e->data, "inputs"));
+        activity_set_state(a, ACTIVITY_ON_HOLD);
+        return 0;
+}
+
+bool request_wants(const Request *q, const Run *r) {
+        for (size_t i = 0; i < json_length(q->wanted); i++)
+                if (input_is_missing(r, json_string(json_at(q->wanted, i))))
+                        return true;
+        return false;
+}
+
+void activity_release(Activity *a) {
+        activity_close_request(a);
+        activity_set_state(a, ACTIVITY_PENDING);
+        phase_mark(activity_phase(a));                  /* its `if` may be what waited */
+}
+
+static int apply_activity_decided(Run *r, Event *e) {
+        Activity *a = event_activity(r, e);
+        Resolution resolution = resolution_from_string(json_string(json_get(e->data, "action")));
+
+        if (!a || activity_waiting_for(a) != WAITING_DECISION || resolution <= RESOLUTION_NONE)
+                return -EBADMSG;
+        a->resolution = resolution;
+        if (resolution == RESOLUTION_ABORT)
+                a->aborted = r->aborted = true;
+        if (resolution == RESOLUTION_RETRY)
+                a->condition_holds = a->condition_holds && a->n_attempts > 0;
+        replace_json(&a->given_outputs, e->outputs);
+        activity_close_request(a);
+        a->wait_span = 0;
+        activity_set_state(a, ACTIVITY_PENDING);
+        return replace_string(&a->reason, e->reason);
+}
+
+static bool may_be_reused(ActivityState s) {
+        return s == ACTIVITY_SUCCESS || s == ACTIVITY_IGNORED || s == ACTIVITY_SKIPPED || s == ACTIVITY_PENDING;
+}
+
+/* Before the run starts. What is done is done; of the rest, what the other run got out of it is kept for when it is skipped or begins. */
+static int apply_activity_reused(Run *r, Event *e) {
+        Activity *a = event_activity(r, e);
+        int64_t from = json_int(json_get(e->data, "run"));
+
+        if (!a || !r->start_wanted || r->started_at > 0 || a->state != ACTIVITY_PENDING || a->reused_from > 0 || a->reused_steps ||
+                        !may_be_reused(e->activity_state) || from <= 0 || from > UINT32_MAX)
+                return -EBADMSG;
+        if (e->activity_state == ACTIVITY_PENDING) {
+                replace_json(&a->reused_steps, json_get(e->data, "steps"));
+                return 0;
+        }
+        a->reused_from = (uint32_t) from;
+        replace_json(&a->outputs, e->outputs);
+        if (e->activity_state == ACTIVITY_SKIPPED)
+                return 0;
+        r->had_errors = r->had_errors || e->activity_state == ACTIVITY_IGNORED;
+        activity_set_state(a, e->activity_state);
+        graph_end(&activity_phase(a)->graph, a->def->node, false, activity_ready, activity_phase(a));
         return 0;
 }
 
@@ -531,7 +662,7 @@ static void activity_failed(Activity *a) {
         Phase *p = activity_phase(a);
         Run *r = a->run;
 
-        a->tolerated = a->def->failure_policy == FAILURE_CONTINUE && !a->given_up;
+        a->tolerated = a->def->failure_policy == FAILURE_CONTINUE && !a->given_up && !a->aborted;
         if (a->tolerated) {
                 r->had_errors = true;
                 return;
@@ -543,7 +674,7 @@ static void activity_failed(Activity *a) {
 
 /* Did a step fail that its activity tolerates, in the attempt that counts? What a retry healed is no error. */
 static bool had_tolerated_step(const Activity *a) {
-        const Attempt *t = activity_attempt(a);
+        const Attempt *t = activity_current_attempt(a);
 
         for (unsigned i = 0; t && i < a->def->list_start[LIST_ON_SUCCESS]; i++)
                 if (t->steps[i].state == STEP_FAILED && a->def->steps[i].continue_on_error)
@@ -554,17 +685,22 @@ static bool had_tolerated_step(const Activity *a) {
 static int apply_activity_finished(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         Phase *p = a ? activity_phase(a) : NULL;
-        bool bad;
 
         if (!a || !activity_state_may_become(a->state, e->activity_state) || !activity_state_is_terminal(e->activity_state) ||
                         !is_between_attempts(a))
                 return -EBADMSG;
-        if (e->activity_state == ACTIVITY_SUCCESS && activity_attempt(a)->state != ATTEMPT_SUCCESS)
+        if (e->activity_state == ACTIVITY_SUCCESS && (!activity_attempt(a) || activity_attempt(a)->state != ATTEMPT_SUCCESS))
+                return -EBADMSG;
+        if ((e->activity_state == ACTIVITY_IGNORED) != (a->resolution == RESOLUTION_IGNORE && e->activity_state != ACTIVITY_CANCELLED))
                 return -EBADMSG;
         if (e->activity_state == ACTIVITY_SUCCESS && collect_outputs(a) < 0)
                 return -ENOMEM;
         if (e->activity_state == ACTIVITY_FAILED)
                 activity_failed(a);
+        if (e->activity_state == ACTIVITY_IGNORED) {
+                replace_json(&a->outputs, a->given_outputs);
+                r->had_errors = true;
+        }
         r->had_errors = r->had_errors || had_tolerated_step(a);
         if (e->activity_state == ACTIVITY_CANCELLED)
                 p->n_cancelled++;
@@ -572,17 +708,27 @@ static int apply_activity_finished(Run *r, Event *e) {
                 p->n_skipped++;
         a->wait_span = 0;
         a->next_retry_at = 0;
-        replace_json(&a->error, e->error);
+        a->resolution = RESOLUTION_NONE;
+        activity_close_request(a);
+        if (e->error)
+                replace_json(&a->error, e->error);
         activity_set_state(a, e->activity_state);
-        bad = e->activity_state == ACTIVITY_CANCELLED || (e->activity_state == ACTIVITY_FAILED && !a->tolerated);
-        graph_end(&p->graph, a->def->node, bad || graph_chain_failed(&p->graph, a->def->node, NULL), activity_ready, p);
+        graph_end(&p->graph, a->def->node, activity_breaks_chain(a), activity_ready, p);
         return replace_string(&a->reason, e->reason);
 }
 
 int run_apply(Run *r, Event *e) {
         static int (*const apply[_EVENT_TYPE_MAX])(Run *r, Event *e) = {
                 [EVENT_RUN_CREATED] = apply_run_created,
+                [EVENT_RUN_WORKSPACE] = apply_run_workspace,
+                [EVENT_RUN_START_NOW] = apply_run_start_now,
+                [EVENT_RUN_RESCHEDULED] = apply_run_rescheduled,
                 [EVENT_RUN_STARTED] = apply_run_started,
+                [EVENT_RUN_PAUSED] = apply_run_paused,
+                [EVENT_RUN_RESUMED] = apply_run_resumed,
+                [EVENT_RUN_BACKOFF] = apply_run_backoff,
+                [EVENT_INPUTS_CHANGED] = apply_inputs_changed,
+                [EVENT_DEFINITION_CHANGED] = apply_definition_changed,
                 [EVENT_RUN_STATE] = apply_run_state,
                 [EVENT_RUN_CANCEL] = apply_run_cancel,
                 [EVENT_RUN_TIMED_OUT] = apply_run_timed_out,
@@ -600,6 +746,10 @@ int run_apply(Run *r, Event *e) {
                 [EVENT_REQUEST_OPENED] = apply_request_opened,
                 [EVENT_REQUEST_ANSWERED] = apply_request_answered,
                 [EVENT_ACTIVITY_BACKOFF] = apply_activity_backoff,
+                [EVENT_ACTIVITY_REUSED] = apply_activity_reused,
+                [EVENT_INPUTS_WANTED] = apply_inputs_wanted,
+                [EVENT_ACTIVITY_HELD] = apply_activity_held,
+                [EVENT_ACTIVITY_DECIDED] = apply_activity_decided,
                 [EVENT_ACTIVITY_FINISHED] = apply_activity_finished,
         };
         int k;

@@ -1,5 +1,5 @@
-/* What an activity does next: its attempts, their lists of steps, its retries and its requests (section 5 of the contract, rules 2–5, 8,
- * 11, 12).
+/* What an activity does next: its attempts, their lists of steps and its retries (section 5 of the contract, rules 2–5, 8, 11, 12). What
+ * it asks people is in run-request.c.
  *
  * decide_activity looks at one activity and appends the events that follow from its state until it has to wait: for a process, a person,
  * a time or a slot. The order of an attempt is pre → main → onSuccess|onFailure → post; attempt_next_step is the one place that knows
@@ -10,7 +10,7 @@
 
 #include "i18n.h"
 
-static Event *activity_event(const Decision *d, Activity *a, EventType type, int step) {
+Event *activity_event(const Decision *d, Activity *a, EventType type, int step) {
         Event *e = outcome_event(d->outcome, a->run, type, d->now);
         const Attempt *t = activity_attempt(a);
 
@@ -22,7 +22,7 @@ static Event *activity_event(const Decision *d, Activity *a, EventType type, int
         return e;
 }
 
-static int apply(const Decision *d, Event *e) {
+int decision_apply(const Decision *d, Event *e) {
         return e ? outcome_apply(d->outcome, d->run, e) : -ENOMEM;
 }
 
@@ -37,12 +37,12 @@ int finish_activity(const Decision *d, Activity *a, ActivityState state, Json *e
                 event_free(e);
                 return -ENOMEM;
         }
-        return apply(d, e);
+        return decision_apply(d, e);
 }
 
 /* ---- steps ---- */
 
-static int step_over(const Decision *d, Activity *a, int step, StepState state, Json *error, Json *outputs, bool started) {
+int step_over(const Decision *d, Activity *a, int step, StepState state, Json *error, Json *outputs, bool started) {
         Event *e = activity_event(d, a, EVENT_STEP_FINISHED, step);
 
         if (!e)
@@ -51,11 +51,11 @@ static int step_over(const Decision *d, Activity *a, int step, StepState state, 
         e->error = json_ref(error);
         e->outputs = json_ref(outputs);
         e->started = started;
-        return apply(d, e);
+        return decision_apply(d, e);
 }
 
 /* A step whose expressions can't be carried out fails without having started. */
-static int expression_failed(const Decision *d, Activity *a, int step, const char *message) {
+int expression_failed(const Decision *d, Activity *a, int step, const char *message) {
         _cleanup_json_ Json *error = error_new("EXPRESSION", d->now->wall, "%s", strempty(message));
 
         return error ? step_over(d, a, step, STEP_FAILED, error, NULL, false) : -ENOMEM;
@@ -67,7 +67,8 @@ static bool names_failure(const Expr *e) {
 
 /* Does the policy allow a retry after the failure of this attempt? */
 static bool retry_is_left(const Activity *a, const Attempt *t) {
-        const char *code = error_code(t->error);
+        /* The error of an attempt that was interrupted is written when it ends. */
+        const char *code = t->stop == STOP_INTERRUPTED ? "INTERRUPTED" : error_code(t->error);
 
         return !a->given_up && !streq(code, "APPROVAL_REJECTED") && !streq(code, "APPROVAL_TIMEOUT") && !streq(code, "INPUT_TIMEOUT") &&
                retry_policy_allows(&a->def->retry, a->series_retries + 1, code);
@@ -81,6 +82,11 @@ static bool attempt_failed(const Attempt *t) {
         return t->failed || t->stop == STOP_TIMEOUT || t->stop >= STOP_RUN_TIMEOUT;
 }
 
+/* An interruption is a failure like any other where the activity says so. */
+static bool fails(const Activity *a, const Attempt *t) {
+        return t->stop == STOP_INTERRUPTED ? a->def->on_interrupt == INTERRUPT_FAIL : attempt_failed(t);
+}
+
 /* Does this list of hooks run in this attempt? onSuccess and onFailure belong to the deciding attempt of a series; post to every one. */
 static bool list_runs(const Activity *a, const Attempt *t, StepList l) {
         if (a->given_up || (!step_list_is_main(l) && hooks_are_cut(a, t, l)))
@@ -92,7 +98,7 @@ static bool list_runs(const Activity *a, const Attempt *t, StepList l) {
         case LIST_ON_SUCCESS:
                 return !attempt_failed(t) && t->stop != STOP_INTERRUPTED;
         case LIST_ON_FAILURE:
-                return attempt_failed(t) && t->stop != STOP_INTERRUPTED && !may_retry(a, t);
+                return fails(a, t) && !may_retry(a, t);
         case LIST_POST:
                 return true;
         case _STEP_LIST_MAX:
@@ -111,7 +117,7 @@ int attempt_next_step(const Activity *a, const Attempt *t) {
 
                 if (!list_runs(a, t, s->list))
                         i = a->def->list_start[s->list + 1];
-                else if (s->list == LIST_MAIN && t->failed && !names_failure(s->condition))
+                else if (t->steps[i].reused || (s->list == LIST_MAIN && t->failed && !names_failure(s->condition)))
                         i++;
                 else
                         return (int) i;
@@ -151,7 +157,7 @@ static int start_process(const Decision *d, Activity *a, int step) {
         f->env = env;
         f->working_directory = TAKE_PTR(directory);
         e = activity_event(d, a, EVENT_STEP_STARTED, step);
-        r = apply(d, e);
+        r = decision_apply(d, e);
         if (r < 0)
                 return r;
         f->event = e;
@@ -179,7 +185,7 @@ static int open_request(const Decision *d, Activity *a, int step) {
                 e->span = span;
                 e->until = d->now->wall + span;
         }
-        r = apply(d, e);
+        r = decision_apply(d, e);
         if (r < 0)
                 return r;
         return outcome_effect(d->outcome, EFFECT_REQUEST, a, step) ? 0 : -ENOMEM;
@@ -224,7 +230,7 @@ static int finish_attempt(const Decision *d, Activity *a) {
                 e->error = error_new("START_FAILED", d->now->wall, "%s", strempty(a->run->reason));
         else
                 e->error = json_ref(t->error);
-        return apply(d, e);
+        return decision_apply(d, e);
 }
 
 static int start_attempt(const Decision *d, Activity *a, Cause cause) {
@@ -239,7 +245,7 @@ static int start_attempt(const Decision *d, Activity *a, Cause cause) {
         e->activity = (int) a->def->index;
         e->attempt = (uint32_t) a->n_attempts + 1;
         e->cause = cause;
-        return apply(d, e);
+        return decision_apply(d, e);
 }
 
 static int back_off(const Decision *d, Activity *a) {
@@ -249,7 +255,7 @@ static int back_off(const Decision *d, Activity *a) {
                 return -ENOMEM;
         e->span = retry_policy_wait(&a->def->retry, a->series_retries + 1);
         e->until = activity_attempt(a)->finished_at + e->span;
-        return apply(d, e);
+        return decision_apply(d, e);
 }
 
 static int give_up(const Decision *d, Activity *a) {
@@ -261,15 +267,35 @@ static int give_up(const Decision *d, Activity *a) {
         return run_give_up(a->run, a, d->now, reason, d->outcome);
 }
 
-static const char *stop_text(const Run *r) {
+const char *stop_text(const Run *r) {
         return r->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled");
 }
 
 /* A failure that was not final: the activity is cancelled like in the backoff that would have come. */
 static int after_failure(const Decision *d, Activity *a, const Attempt *t) {
-        if (!retry_is_left(a, t))
-                return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->given_up ? a->run->reason : NULL);
-        return may_retry(a, t) ? back_off(d, a) : finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
+        if (may_retry(a, t))
+                return back_off(d, a);
+        if (retry_is_left(a, t))
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
+        return activity_fails(d, a, NULL);
+}
+
+static int after_interruption(const Decision *d, Activity *a, const Attempt *t) {
+        if (a->run->stop != STOP_NOTHING)
+                return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
+        if (a->given_up)
+                return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
+        switch (a->def->on_interrupt) {
+        case INTERRUPT_HOLD:
+                return a->run->gave_up ? finish_activity(d, a, ACTIVITY_FAILED, NULL, NULL) : hold_activity(d, a, NULL);
+        case INTERRUPT_FAIL:
+                return after_failure(d, a, t);
+        case INTERRUPT_RESUME:
+        case _INTERRUPT_MAX:
+        case _INTERRUPT_INVALID:
+                break;
+        }
+        return !t->clean && a->resumes >= d->limits->max_resumes ? give_up(d, a) : start_attempt(d, a, CAUSE_RESUME);
 }
 
 /* The newest attempt has ended and nothing follows it yet. */
@@ -284,11 +310,7 @@ static int after_attempt(const Decision *d, Activity *a) {
         case ATTEMPT_FAILED:
                 return after_failure(d, a, t);
         case ATTEMPT_INTERRUPTED:
-                if (a->run->stop != STOP_NOTHING)
-                        return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
-                if (a->given_up)
-                        return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
-                return !t->clean && a->resumes >= d->limits->max_resumes ? give_up(d, a) : start_attempt(d, a, CAUSE_RESUME);
+                return after_interruption(d, a, t);
         case ATTEMPT_RUNNING:
         case _ATTEMPT_STATE_MAX:
         case _ATTEMPT_STATE_INVALID:
@@ -298,7 +320,7 @@ static int after_attempt(const Decision *d, Activity *a) {
 }
 
 /* Does something want the running step to stop? */
-static StopReason step_stop(const Activity *a, int step) {
+StopReason step_stop(const Activity *a, int step) {
         const Attempt *t = activity_attempt(a);
         StepList l = activity_step_list(a, step);
         StopReason why = STOP_NOTHING;
@@ -339,114 +361,6 @@ static int stop_process(const Decision *d, Activity *a, int step) {
         return 0;
 }
 
-/* ---- requests ---- */
-
-int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid) {
-        Effect *f = outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a));
-
-        if (!f)
-                return -ENOMEM;
-        f->how = how;
-        f->uid = uid;
-        return step_over(d, a, activity_running_step(a), state, error, outputs, true);
-}
-
-/* Every field is an output: what is not given has its default, or is null. */
-static int set_field_outputs(const RequestSpec *spec, const Json *given, Json *outputs) {
-        for (size_t i = 0; i < spec->n_fields; i++) {
-                const InputSpec *f = &spec->fields[i];
-                Json *v = json_has(given, f->name) ? json_get(given, f->name) : f->has_default ? f->default_value : NULL;
-                int r = json_has(outputs, f->name) ? 0 : json_set(outputs, f->name, json_ref(v));
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static Json *answer_outputs(const RequestSpec *spec, const Request *q, bool approved) {
-        _cleanup_json_ Json *j = json_new_object(), *by = json_new_array();
-        const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
-        int r = j && by ? json_set_bool(j, "approved", approved) : -ENOMEM;
-
-        if (r >= 0)
-                r = json_set_string(j, "action", approved ? "approve" : "reject");
-        if (r >= 0)
-                r = json_set_string(j, "comment", last ? last->comment : NULL);
-        for (size_t i = 0; r >= 0 && i < q->n_answers; i++)
-                r = json_append(by, json_new_string(strempty(q->answers[i].user)));
-        if (r >= 0)
-                r = json_set(j, "by", TAKE_PTR(by));
-        if (r >= 0)
-                r = set_field_outputs(spec, last ? last->fields : NULL, j);
-        return r < 0 ? NULL : TAKE_PTR(j);
-}
-
-static Json *rejection(const Answer *last, usec_t at) {
-        if (!last)
-                return error_new("APPROVAL_REJECTED", at, "%s", _("nobody approved in time"));
-        if (isempty(last->comment))
-                return error_new("APPROVAL_REJECTED", at, _("rejected by %s"), strempty(last->user));
-        return error_new("APPROVAL_REJECTED", at, _("rejected by %s: %s"), strempty(last->user), last->comment);
-}
-
-static int approval_ended(const Decision *d, Activity *a, bool approved, const char *how) {
-        const Request *q = a->request;
-        const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
-        _cleanup_json_ Json *outputs = answer_outputs(&a->def->steps[activity_running_step(a)].request, q, approved), *error = NULL;
-
-        if (!outputs)
-                return -ENOMEM;
-        if (!approved) {
-                error = rejection(last, d->now->wall);
-                if (!error)
-                        return -ENOMEM;
-        }
-        return request_ended(d, a, approved ? STEP_SUCCESS : STEP_FAILED, error, outputs, how, last ? last->uid : UID_ENGINE);
-}
-
-int request_decide(const Decision *d, Activity *a) {
-        const Request *q = a->request;
-        unsigned approvals = 0;
-
-        for (size_t i = 0; i < q->n_answers; i++) {
-                if (!q->answers[i].approve)
-                        return approval_ended(d, a, false, "rejected");
-                approvals++;
-        }
-        return approvals >= q->required ? approval_ended(d, a, true, "approved") : 0;
-}
-
-static int request_stopped(const Decision *d, Activity *a, StopReason why) {
-        _cleanup_json_ Json *error = stop_error(a, activity_running_step(a), why, d->now->wall);
-
-        if (!error)
-                return -ENOMEM;
-        return request_ended(d, a, why >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED, error, NULL,
-                        why >= STOP_CANCEL ? "cancelled" : "timeout", UID_ENGINE);
-}
-
-static int request_expired(const Decision *d, Activity *a) {
-        const StepDef *s = &a->def->steps[activity_running_step(a)];
-        _cleanup_json_ Json *error = NULL;
-
-        if (s->timeout < s->request.timeout) {
-                error = error_new("TIMEOUT", d->now->wall, "%s", _("the step's timeout passed"));
-                return error ? request_ended(d, a, STEP_FAILED, error, NULL, "timeout", UID_ENGINE) : -ENOMEM;
-        }
-        switch (s->request.on_timeout) {
-        case ON_TIMEOUT_APPROVE:
-                return approval_ended(d, a, true, "timeout");
-        case ON_TIMEOUT_REJECT:
-                return approval_ended(d, a, false, "timeout");
-        case ON_TIMEOUT_FAIL:
-        case _ON_TIMEOUT_MAX:
-        case _ON_TIMEOUT_INVALID:
-                break;
-        }
-        error = error_new("APPROVAL_TIMEOUT", d->now->wall, "%s", _("nobody answered in time"));
-        return error ? request_ended(d, a, STEP_FAILED, error, NULL, "timeout", UID_ENGINE) : -ENOMEM;
-}
-
 /* ---- one activity ---- */
 
 static int timeout_event(const Decision *d, Activity *a, EventType type) {
@@ -458,7 +372,13 @@ static int timeout_event(const Decision *d, Activity *a, EventType type) {
                 event_free(e);
                 return -ENOMEM;
         }
-        return apply(d, e);
+        return decision_apply(d, e);
+}
+
+static int begin_step(const Decision *d, Activity *a, int step) {
+        if (step_kind_is_process(a->def->steps[step].kind))
+                return start_process(d, a, step);
+        return a->def->steps[step].kind == STEP_GATE ? pass_gate(d, a, step) : open_request(d, a, step);
 }
 
 /* Brings the running attempt on by one step. 1: look again; 0: it waits. */
@@ -487,25 +407,18 @@ static int advance_attempt(const Decision *d, Activity *a) {
         r = step_condition(d, a, step);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = step_kind_is_process(a->def->steps[step].kind) ? start_process(d, a, step) : open_request(d, a, step);
+        r = begin_step(d, a, step);
         return r < 0 ? r : 1;
-}
-
-static int advance_waiting(const Decision *d, Activity *a) {
-        StopReason why = step_stop(a, activity_running_step(a));
-        int r = why != STOP_NOTHING ? request_stopped(d, a, why) : request_decide(d, a);
-
-        return r < 0 ? r : a->state == ACTIVITY_RUNNING;
 }
 
 /* Where the need itself went well it is something further up its chain that failed. */
 static int skip_for_need(const Decision *d, Activity *a, unsigned need) {
         const Phase *p = activity_phase(a);
-        const Activity *n = &a->run->activities[p->def->first_activity + need];
+        const Activity *n = a->run->activities[p->def->first_activity + need];
         _cleanup_free_ char *reason = NULL;
 
         while (n->state == ACTIVITY_SUCCESS && graph_chain_failed(&p->graph, n->def->node, &need))
-                n = &a->run->activities[p->def->first_activity + need];
+                n = a->run->activities[p->def->first_activity + need];
         if (asprintf(&reason, _("it needs %s, which was %s"), n->def->name, activity_state_to_string(n->state)) < 0)
                 return -ENOMEM;
         return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, reason);
@@ -519,14 +432,18 @@ static int activity_condition(const Decision *d, Activity *a) {
         unsigned need;
         int r;
 
-        if (a->condition_holds)
-                return 1;
+        /* Also of one that waits to be tried again: another definition may have put something before it. */
         if (graph_chain_failed(&activity_phase(a)->graph, a->def->node, &need) && !names_failure(a->def->condition))
                 return skip_for_need(d, a, need);
+        if (a->condition_holds)
+                return 1;
+        r = want_inputs(d, a, &a->def->condition_inputs);
+        if (r != 0)
+                return MIN(r, 0);
         r = a->def->condition ? condition_holds(a->run, NULL, a, -1, a->def->condition, d->limits, &holds, &message) : 0;
         if (r == -EINVAL) {
                 error = error_new("EXPRESSION", d->now->wall, "%s", strempty(message));
-                return error ? finish_activity(d, a, ACTIVITY_FAILED, error, NULL) : -ENOMEM;
+                return error ? activity_fails(d, a, error) : -ENOMEM;
         }
         if (r < 0)
                 return r;
@@ -534,6 +451,13 @@ static int activity_condition(const Decision *d, Activity *a) {
                 return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, _("its `if` is false"));
         a->condition_holds = true;
         return 1;
+}
+
+/* Of a series of attempts. */
+static Cause first_cause(const Activity *a) {
+        if (a->resolution == RESOLUTION_RETRY && activity_current_attempt(a))
+                return CAUSE_MANUAL;
+        return a->run->attempt > 1 ? CAUSE_RUN_RETRY : CAUSE_INITIAL;
 }
 
 static int advance_pending(const Decision *d, Activity *a) {
@@ -546,12 +470,18 @@ static int advance_pending(const Decision *d, Activity *a) {
                 return finish_activity(d, a, ACTIVITY_CANCELLED, NULL, stop_text(a->run));
         if (a->given_up)
                 return finish_activity(d, a, ACTIVITY_FAILED, NULL, a->run->reason);
+        if (a->resolution == RESOLUTION_IGNORE || a->resolution == RESOLUTION_ABORT)
+                return carry_out(d, a);
         if (!graph_is_ready(&p->graph, a->def->node))
                 return 0;
         r = activity_condition(d, a);
-        if (r <= 0 || activity_state_is_terminal(a->state))
+        if (r <= 0 || a->state != ACTIVITY_PENDING)
                 return MIN(r, 0);
-        r = start_attempt(d, a, CAUSE_INITIAL);
+        /* Before the first attempt: what was once there can't go away. */
+        r = a->n_attempts == 0 ? want_inputs(d, a, &a->def->inputs) : 0;
+        if (r != 0)
+                return MIN(r, 0);
+        r = start_attempt(d, a, first_cause(a));
         return r < 0 ? r : a->state == ACTIVITY_RUNNING;
 }
 
@@ -564,7 +494,16 @@ static int advance_backoff(const Decision *d, Activity *a) {
         return r < 0 ? r : a->state == ACTIVITY_RUNNING;
 }
 
+/* Running steps go on under their own timeouts, and nothing else does. */
+static int advance_paused(const Decision *d, Activity *a) {
+        int step = activity_running_step(a);
+
+        return step >= 0 && activity_attempt(a)->steps[step].state == STEP_RUNNING ? stop_process(d, a, step) : 0;
+}
+
 static int advance(const Decision *d, Activity *a) {
+        if (a->run->state == RUN_PAUSED)
+                return advance_paused(d, a);
         switch (a->state) {
         case ACTIVITY_PENDING:
                 return advance_pending(d, a);
@@ -619,8 +558,11 @@ int decide_deadline(const Decision *d, Deadline *x) {
                 activity_mark(a);
                 return r < 0 || a->state != ACTIVITY_ON_HOLD ? MIN(r, 0) : request_expired(d, a);
         }
+        case DEADLINE_RUN_RETRY:
+        case DEADLINE_RUN_START:
+                return 0;                               /* the run is looked at after this anyway */
         case DEADLINE_RUN:
                 break;
         }
-        return apply(d, outcome_event(d->outcome, d->run, EVENT_RUN_TIMED_OUT, d->now));
+        return decision_apply(d, outcome_event(d->outcome, d->run, EVENT_RUN_TIMED_OUT, d->now));
 }

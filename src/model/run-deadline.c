@@ -7,7 +7,9 @@
 #include "i18n.h"
 
 static DeadlineClock deadline_clock(const Deadline *d) {
-        return d->kind == DEADLINE_STEP || d->kind == DEADLINE_ATTEMPT ? CLOCK_OF_STEPS : CLOCK_OF_WAITS;
+        return d->kind == DEADLINE_STEP || d->kind == DEADLINE_ATTEMPT ? CLOCK_OF_STEPS
+                : d->kind == DEADLINE_RUN_START                        ? CLOCK_OF_DATES
+                                                                       : CLOCK_OF_WAITS;
 }
 
 static int deadline_set(Run *r, Deadline *d, usec_t when) {
@@ -38,8 +40,10 @@ static usec_t step_moment(const Activity *a, const Attempt *t, int step) {
 /* Of the pre and main steps the activity's timeout; of a list of hooks HookTimeoutSec, which stands between its steps, when they wait
  * for a slot. */
 static usec_t attempt_moment(const Activity *a, const Attempt *t, int step, const Limits *limits) {
+        bool stands = a->state == ACTIVITY_ON_HOLD && a->run->state == RUN_PAUSED;
+
         if (step >= 0 && !step_list_is_main(activity_step_list(a, step)))
-                return t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY
+                return stands || t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY
                                 : usec_add(t->step_started.mono, usec_sub(limits->hook_timeout, t->hooks_used));
         if (t->stop != STOP_NOTHING || t->clock_since.wall == 0 || a->def->timeout == USEC_INFINITY || attempt_main_is_over(a, t))
                 return USEC_INFINITY;
@@ -59,7 +63,7 @@ int activity_arm(Activity *a, const Stamp *now, const Limits *limits) {
         if (r < 0)
                 return r;
         a->wait_deadline.kind = a->state == ACTIVITY_BACKOFF ? DEADLINE_BACKOFF : DEADLINE_REQUEST;
-        wait = a->wait_span > 0 && !a->ready ? usec_add(a->wait_from.boottime, a->wait_span) : USEC_INFINITY;
+        wait = a->wait_span > 0 && !a->ready && a->run->state != RUN_PAUSED ? usec_add(a->wait_from.boottime, a->wait_span) : USEC_INFINITY;
         return deadline_set(a->run, &a->wait_deadline, wait);
 }
 
@@ -76,12 +80,23 @@ bool step_comes_too_late(const Activity *a, int step, const Stamp *now, const Li
         return t->hook_list == l && t->hooks_used >= limits->hook_timeout;
 }
 
+static int arm_start(Run *r) {
+        bool waits = r->start_wanted && r->stop == STOP_NOTHING && !r->workspace_wanted;
+        int k = deadline_set(r, &r->start_deadline, waits && r->state == RUN_SCHEDULED ? r->scheduled_for : USEC_INFINITY);
+
+        if (k < 0)
+                return k;
+        waits = waits && r->state == RUN_QUEUED && r->retry_span > 0;
+        return deadline_set(r, &r->retry_deadline, waits ? usec_add(r->retry_from.boottime, r->retry_span) : USEC_INFINITY);
+}
+
 int run_arm(Run *r, const Stamp *now) {
         bool counts = r->timeout_since.wall > 0 && r->runbook->timeout != USEC_INFINITY && r->stop == STOP_NOTHING &&
                         !run_state_is_terminal(r->state);
-
-        return deadline_set(r, &r->deadline,
+        int k = deadline_set(r, &r->deadline,
                         counts ? usec_add(r->timeout_since.boottime, usec_sub(r->runbook->timeout, r->timeout_used)) : USEC_INFINITY);
+
+        return k < 0 ? k : arm_start(r);
 }
 
 usec_t run_next_deadline(const Run *r, DeadlineClock clock) {
@@ -97,19 +112,24 @@ static void go_on_from(Stamp *since, usec_t *used, const Stamp *now) {
         *since = *now;
 }
 
-static void activity_go_on(Activity *a, const Stamp *now) {
+/* What was left of a wait that began in an earlier boot when its clock last went (before a pause), or now, is counted on the clocks of
+ * this one. One microsecond ago, because a span of 0 is none. */
+static void wait_goes_on(Stamp *from, usec_t *span, const Stamp *until, const Stamp *now) {
+        if (*span == 0 || from->boot == now->boot)
+                return;
+        *span = usec_add(usec_sub(*span, stamp_elapsed(from, until)), 1);
+        *from = until->boot == now->boot ? *until : *now;
+        from->boottime = usec_sub(from->boottime, 1);
+}
+
+static void activity_go_on(Activity *a, const Stamp *until, const Stamp *now) {
         Attempt *t = activity_attempt(a);
 
-        if (a->wait_span > 0 && a->wait_from.boot != now->boot) {
-                /* One microsecond ago, because a span of 0 is none. */
-                a->wait_span = usec_add(usec_sub(a->wait_span, stamp_elapsed(&a->wait_from, now)), 1);
-                a->wait_from = *now;
-                a->wait_from.boottime = usec_sub(now->boottime, 1);
-        }
+        wait_goes_on(&a->wait_from, &a->wait_span, until, now);
         if (!t || t->state != ATTEMPT_RUNNING)
                 return;
         go_on_from(&t->clock_since, &t->used, now);
-        if (activity_running_step(a) < 0)
+        if (activity_running_step(a) < 0 || (a->state == ACTIVITY_ON_HOLD && a->run->state == RUN_PAUSED))
                 return;
         /* A process that still runs is one of this boot: its own timeout counts from its start. */
         if (t->step_started.boot == now->boot)
@@ -119,19 +139,24 @@ static void activity_go_on(Activity *a, const Stamp *now) {
 }
 
 int run_resume(Run *r, const Stamp *now, const Limits *limits) {
+        Stamp until = r->state == RUN_PAUSED ? r->paused_at : *now;
         int k;
 
         if (r->timeout_since.boot != now->boot)
                 go_on_from(&r->timeout_since, &r->timeout_used, now);
+        wait_goes_on(&r->retry_from, &r->retry_span, &until, now);
         k = run_arm(r, now);
         for (unsigned i = 0; k >= 0 && i < r->runbook->n_activities; i++) {
-                Activity *a = &r->activities[i];
+                Activity *a = r->activities[i];
 
                 if (activity_state_is_terminal(a->state))
                         continue;
-                activity_go_on(a, now);
+                activity_go_on(a, &until, now);
                 k = activity_arm(a, now, limits);
         }
+        /* From here on the pause, too, is measured on the clocks of this boot. */
+        if (r->state == RUN_PAUSED && r->pause_since.boot != now->boot)
+                r->pause_since = *now;
         run_mark_all(r);
         return k;
 }
@@ -149,7 +174,7 @@ static int interrupt_step(Run *r, Activity *a, const Stamp *now, const Limits *l
 
 int run_recover(Run *r, const Stamp *now, const Limits *limits, Outcome *o) {
         for (unsigned i = 0; i < r->runbook->n_activities; i++) {
-                Activity *a = &r->activities[i];
+                Activity *a = r->activities[i];
                 int step = activity_running_step(a);
 
                 if (step >= 0 && activity_attempt(a)->steps[step].state == STEP_RUNNING) {

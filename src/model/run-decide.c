@@ -9,6 +9,8 @@
 #include "i18n.h"
 #include "utf8.h"
 
+#define NOT_SELECTED "not-selected"                     /* a phase's or activity's reason, as the contract writes it */
+
 static int apply_phase(const Decision *d, Phase *p, EventType type, PhaseState state, const char *reason) {
         Event *e = outcome_event(d->outcome, d->run, type, d->now);
 
@@ -26,8 +28,10 @@ static int apply_phase(const Decision *d, Phase *p, EventType type, PhaseState s
 /* A phase that never starts takes its activities with it. */
 static int end_unstarted(const Decision *d, Phase *p, PhaseState state, ActivityState activities, const char *reason) {
         for (unsigned i = 0; i < p->def->n_activities; i++) {
-                Activity *a = &d->run->activities[p->def->first_activity + i];
-                int r = activity_state_is_terminal(a->state) ? 0 : finish_activity(d, a, activities, NULL, reason);
+                Activity *a = d->run->activities[p->def->first_activity + i];
+                int r = activity_state_is_terminal(a->state) ? 0
+                                : a->state == ACTIVITY_ON_HOLD  ? end_held(d, a, activities, reason)
+                                                                : finish_activity(d, a, activities, NULL, reason);
                 if (r < 0)
                         return r;
         }
@@ -46,8 +50,17 @@ static int skip_for_need(const Decision *d, Phase *p, unsigned need) {
         return end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, reason);
 }
 
-static const char *stop_text(const Run *r) {
-        return r->stop == STOP_RUN_TIMEOUT ? _("the run's timeout passed") : _("the run was cancelled");
+/* A phase whose `if` names an input without a value holds its first activity. */
+static int phase_wants_inputs(const Decision *d, Phase *p) {
+        for (unsigned i = 0; i < p->def->n_activities; i++) {
+                Activity *a = d->run->activities[p->def->first_activity + i];
+
+                if (a->state == ACTIVITY_ON_HOLD)
+                        return 1;
+                if (a->state == ACTIVITY_PENDING)
+                        return want_inputs(d, a, &p->def->condition_inputs);
+        }
+        return 0;
 }
 
 static int decide_pending_phase(const Decision *d, Phase *p) {
@@ -58,13 +71,22 @@ static int decide_pending_phase(const Decision *d, Phase *p) {
 
         if (d->run->stop != STOP_NOTHING)
                 return end_unstarted(d, p, PHASE_CANCELLED, ACTIVITY_CANCELLED, stop_text(d->run));
+        if (d->run->start_wanted)                       /* it gave up before it began */
+                return end_unstarted(d, p, PHASE_CANCELLED, ACTIVITY_CANCELLED, d->run->reason);
         if (!graph_is_ready(&d->run->graph, p->def->index))
                 return 0;
+        if (p->not_selected)                            /* in its place: what comes after it waits for what it would have waited for */
+                return end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, NOT_SELECTED);
         if (graph_chain_failed(&d->run->graph, p->def->index, &need) &&
             !(p->def->condition && expr_status_used(p->def->condition) & (EXPR_STATUS_FAILURE | EXPR_STATUS_ALWAYS)))
                 return skip_for_need(d, p, need);
-        if (p->def->condition)
+        /* What was carried over as a whole was asked for its `if` in the run that did it. */
+        if (p->def->condition && p->n_ended < p->def->n_activities) {
+                r = phase_wants_inputs(d, p);
+                if (r != 0)
+                        return MIN(r, 0);
                 r = condition_holds(d->run, p, NULL, -1, p->def->condition, d->limits, &holds, &message);
+        }
         if (r == -EINVAL)
                 return end_unstarted(d, p, PHASE_FAILED, ACTIVITY_SKIPPED, message);
         if (r < 0)
@@ -73,11 +95,18 @@ static int decide_pending_phase(const Decision *d, Phase *p) {
                         : end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, _("its `if` is false"));
 }
 
+/* Cancelled before it started, or its workspace can't be made. */
+static bool run_ends_unstarted(const Run *r) {
+        return r->start_wanted && (r->stop != STOP_NOTHING || r->gave_up);
+}
+
 static int decide_phase(const Decision *d, Phase *p) {
         PhaseState state;
 
+        if (d->run->state == RUN_PAUSED || (d->run->start_wanted && !run_ends_unstarted(d->run)))
+                return 0;
         if (p->state == PHASE_PENDING)
-                return d->run->state != RUN_QUEUED || d->run->stop != STOP_NOTHING ? decide_pending_phase(d, p) : 0;
+                return decide_pending_phase(d, p);
         if (p->state != PHASE_RUNNING || p->n_ended < p->def->n_activities)
                 return 0;
         state = p->n_bad > 0 ? PHASE_FAILED : p->n_cancelled > 0 ? PHASE_CANCELLED : PHASE_SUCCESS;
@@ -97,12 +126,17 @@ static bool had_partial(const Run *r) {
         if (r->counts[ACTIVITY_IGNORED] > 0)
                 return true;
         for (unsigned i = 0; i < r->runbook->n_activities; i++)
-                if (r->activities[i].tolerated)
+                if (r->activities[i]->tolerated)
                         return true;
         for (unsigned i = 0; i < r->runbook->n_phases; i++)
                 if (r->phases[i].state == PHASE_FAILED)
                         return true;
         return false;
+}
+
+/* The run's own policy allowed more than one try, and all were used. */
+static bool run_retries_used(const Run *r) {
+        return r->runbook->retry.max > 0 && r->attempt > r->runbook->retry.max;
 }
 
 static RunState deciding_state(const Run *r) {
@@ -112,7 +146,7 @@ static RunState deciding_state(const Run *r) {
                 return RUN_TIMED_OUT;
         if (streq(code, "APPROVAL_REJECTED"))
                 return RUN_REJECTED;
-        return run_attempts_exhausted(r->deciding) ? RUN_EXHAUSTED : RUN_FAILED;
+        return run_attempts_exhausted(r->deciding) || run_retries_used(r) ? RUN_EXHAUSTED : RUN_FAILED;
 }
 
 /* How a run ends: the first that applies (section 4). */
@@ -126,9 +160,11 @@ static RunState final_state(const Run *r) {
         if (r->deciding)
                 return deciding_state(r);
         if (r->phase_failed)
-                return RUN_FAILED;
+                return run_retries_used(r) ? RUN_EXHAUSTED : RUN_FAILED;
         if (had_partial(r) && r->runbook->partial_success != PARTIAL_SUCCESS)
-                return r->runbook->partial_success == PARTIAL_ALLOW ? RUN_PARTIAL_SUCCESS : RUN_FAILED;
+                return r->runbook->partial_success == PARTIAL_ALLOW ? RUN_PARTIAL_SUCCESS
+                        : run_retries_used(r)                          ? RUN_EXHAUSTED
+                                                                       : RUN_FAILED;
         return all_skipped(r) ? RUN_SKIPPED : RUN_SUCCESS;
 }
 
@@ -186,13 +222,40 @@ static int final_reason(const Run *r, RunState state, char **ret) {
         return 0;
 }
 
-static int finish_run(const Decision *d) {
-        Event *e = outcome_event(d->outcome, d->run, EVENT_RUN_FINISHED, d->now);
+/* A run that is about to end failed is tried again as a whole while its policy allows that; not after a person aborted it. */
+static bool may_try_again(const Run *r, RunState end) {
+        if ((end != RUN_FAILED && end != RUN_EXHAUSTED) || r->aborted)
+                return false;
+        return retry_policy_allows(&r->runbook->retry, r->attempt, r->deciding ? error_code(activity_error(r->deciding)) : "");
+}
+
+static int back_off(const Decision *d) {
+        Event *e = outcome_event(d->outcome, d->run, EVENT_RUN_BACKOFF, d->now);
         int r;
 
         if (!e)
                 return -ENOMEM;
-        e->run_state = final_state(d->run);
+        e->span = retry_policy_wait(&d->run->runbook->retry, d->run->attempt);
+        e->until = d->now->wall + e->span;
+        r = failure_reason(d->run, &e->reason);
+        if (r < 0) {
+                event_free(e);
+                return r;
+        }
+        return outcome_apply(d->outcome, d->run, e);
+}
+
+static int finish_run(const Decision *d) {
+        RunState end = final_state(d->run);
+        Event *e;
+        int r;
+
+        if (may_try_again(d->run, end))
+                return back_off(d);
+        e = outcome_event(d->outcome, d->run, EVENT_RUN_FINISHED, d->now);
+        if (!e)
+                return -ENOMEM;
+        e->run_state = end;
         r = final_reason(d->run, e->run_state, &e->reason);
         if (r < 0) {
                 event_free(e);
@@ -220,15 +283,26 @@ static int switch_state(const Decision *d) {
         return outcome_apply(d->outcome, r, e);
 }
 
+/* A run that is cancelled before it starts ends without having started. */
+static bool may_begin(const Run *r, const Stamp *now) {
+        if (!r->start_wanted || r->workspace_wanted || r->stop != STOP_NOTHING || r->gave_up)
+                return false;
+        if (r->state == RUN_SCHEDULED)
+                return r->scheduled_for <= now->wall;
+        return r->state == RUN_QUEUED && (r->retry_span == 0 || usec_add(r->retry_from.boottime, r->retry_span) <= now->boottime);
+}
+
 static int begin_run(const Decision *d) {
         Run *r = d->run;
         Event *e;
 
-        /* A run that is cancelled before it starts ends without having started. */
-        if (!r->start_wanted || r->stop != STOP_NOTHING)
+        if (!may_begin(r, d->now))
                 return 0;
         e = outcome_event(d->outcome, r, EVENT_RUN_STARTED, d->now);
-        return e ? outcome_apply(d->outcome, r, e) : -ENOMEM;
+        if (!e)
+                return -ENOMEM;
+        e->attempt = r->attempt + (r->started_at > 0);
+        return outcome_apply(d->outcome, r, e);
 }
 
 /* A deadline that was armed before the last events may have lost its reason: its step has ended meanwhile. */
@@ -243,7 +317,9 @@ static int expire(const Decision *d, unsigned clock, Deadline *x, usec_t now) {
 }
 
 static int expire_deadlines(const Decision *d) {
-        const usec_t clocks[_DEADLINE_CLOCK_MAX] = { [CLOCK_OF_STEPS] = d->now->mono, [CLOCK_OF_WAITS] = d->now->boottime };
+        const usec_t clocks[_DEADLINE_CLOCK_MAX] = {
+                [CLOCK_OF_STEPS] = d->now->mono, [CLOCK_OF_WAITS] = d->now->boottime, [CLOCK_OF_DATES] = d->now->wall,
+        };
 
         for (unsigned c = 0; c < _DEADLINE_CLOCK_MAX; c++) {
                 Deadline *x;
@@ -283,7 +359,8 @@ static int work_off(Decision *d) {
 }
 
 static bool has_passed(const Decision *d) {
-        return run_next_deadline(d->run, CLOCK_OF_STEPS) <= d->now->mono || run_next_deadline(d->run, CLOCK_OF_WAITS) <= d->now->boottime;
+        return run_next_deadline(d->run, CLOCK_OF_STEPS) <= d->now->mono || run_next_deadline(d->run, CLOCK_OF_WAITS) <= d->now->boottime ||
+               run_next_deadline(d->run, CLOCK_OF_DATES) <= d->now->wall;
 }
 
 static int decide_once(Decision *d) {
@@ -291,10 +368,12 @@ static int decide_once(Decision *d) {
         int k = expire_deadlines(d);
 
         if (k >= 0)
+                k = begin_run(d);
+        if (k >= 0)
                 k = work_off(d);
         if (k >= 0)
                 k = switch_state(d);
-        if (k >= 0 && r->n_phases_ended == r->runbook->n_phases)
+        if (k >= 0 && r->n_phases_ended == r->runbook->n_phases && r->state != RUN_PAUSED && (!r->start_wanted || run_ends_unstarted(r)))
                 k = finish_run(d);
         return k < 0 ? k : run_arm(r, d->now);
 }
@@ -305,9 +384,6 @@ int run_decide(Run *r, const Stamp *now, const Limits *limits, unsigned *slots, 
 
         if (run_state_is_terminal(r->state))
                 return 0;
-        k = begin_run(&d);
-        if (k < 0)
-                return k;
         /* What goes on may find that its time was up before. */
         do
                 k = decide_once(&d);

@@ -59,6 +59,8 @@ static int describe_step(const StepDef *d, const StepRun *s, Json *steps) {
                 r = json_set(j, "exitCode", s->exit_code >= 0 ? json_new_int(s->exit_code) : NULL);
         if (r >= 0)
                 r = set_ref(j, "error", s->error);
+        if (r >= 0 && s->reused)
+                r = json_set_bool(j, "reused", true);
         if (r >= 0)
                 r = set_outputs(j, s->outputs);
         if (r >= 0)
@@ -68,7 +70,7 @@ static int describe_step(const StepDef *d, const StepRun *s, Json *steps) {
         return r < 0 ? r : json_append(steps, TAKE_PTR(j));
 }
 
-static int describe_attempt(const Activity *a, const Attempt *t, Json *attempts) {
+static int describe_attempt(const Attempt *t, Json *attempts) {
         _cleanup_json_ Json *j = json_new_object(), *steps = json_new_array();
         int r = j && steps ? json_set_uint(j, "number", t->number) : -ENOMEM;
 
@@ -83,9 +85,9 @@ static int describe_attempt(const Activity *a, const Attempt *t, Json *attempts)
         if (r >= 0)
                 r = set_time(j, "finishedAt", t->finished_at);
         /* Hooks of a list that did not run are not part of the attempt. */
-        for (unsigned i = 0; r >= 0 && i < a->def->n_steps; i++)
-                if (step_list_is_main(a->def->steps[i].list) || t->steps[i].state != STEP_PENDING)
-                        r = describe_step(&a->def->steps[i], &t->steps[i], steps);
+        for (unsigned i = 0; r >= 0 && i < t->def->n_steps; i++)
+                if (step_list_is_main(t->def->steps[i].list) || t->steps[i].state != STEP_PENDING)
+                        r = describe_step(&t->def->steps[i], &t->steps[i], steps);
         if (r >= 0)
                 r = json_set(j, "steps", TAKE_PTR(steps));
         return r < 0 ? r : json_append(attempts, TAKE_PTR(j));
@@ -100,11 +102,11 @@ int activity_describe(const Activity *a, Json **ret) {
         if (r >= 0)
                 r = json_set_string(j, "state", activity_state_to_string(a->state));
         if (r >= 0)
-                r = json_set_string(j, "waitingFor", a->request ? waiting_for_to_string(a->request->kind) : NULL);
+                r = json_set_string(j, "waitingFor", waiting_for_to_string(activity_waiting_for(a)));
         if (r >= 0)
                 r = json_set_string(j, "reason", a->reason);
         if (r >= 0)
-                r = json_set(j, "reusedFrom", NULL);
+                r = json_set(j, "reusedFrom", a->reused_from > 0 ? json_new_uint(a->reused_from) : NULL);
         if (r >= 0)
                 r = set_ref(j, "error", activity_error(a));
         if (r >= 0)
@@ -112,7 +114,7 @@ int activity_describe(const Activity *a, Json **ret) {
         if (r >= 0)
                 r = set_outputs(j, a->outputs);
         for (size_t i = 0; r >= 0 && i < a->n_attempts; i++)
-                r = describe_attempt(a, &a->attempts[i], attempts);
+                r = describe_attempt(&a->attempts[i], attempts);
         if (r >= 0)
                 r = json_set(j, "attempts", TAKE_PTR(attempts));
         if (r < 0)
@@ -154,7 +156,7 @@ static int describe_activities(const Run *r, Json *run) {
                 return -ENOMEM;
         for (unsigned i = 0; i < r->runbook->n_activities; i++) {
                 Json *j = NULL;
-                int k = activity_describe(&r->activities[i], &j);
+                int k = activity_describe(r->activities[i], &j);
                 if (k >= 0)
                         k = json_append(activities, j);
                 if (k < 0)
@@ -186,6 +188,10 @@ static int describe_head(const Run *r, Json *j) {
         if (k >= 0)
                 k = json_set(j, "replayOf", r->replay_of ? json_new_uint(r->replay_of) : NULL);
         if (k >= 0)
+                k = json_set_uint(j, "rootRun", r->root_run);
+        if (k >= 0)
+                k = json_set_string(j, "trigger", r->trigger);
+        if (k >= 0)
                 k = json_set_string(j, "reason", r->reason);
         if (k >= 0)
                 k = json_set(j, "labels", r->labels ? json_ref(r->labels) : json_new_object());
@@ -203,6 +209,12 @@ int run_describe(const Run *r, Json **ret) {
         if (k >= 0)
                 k = set_time(j, "finishedAt", r->finished_at);
         if (k >= 0)
+                k = set_time(j, "scheduledFor", r->scheduled_for);
+        if (k >= 0)
+                k = set_time(j, "nextRetryAt", r->next_retry_at);
+        if (k >= 0)
+                k = set_time(j, "pausedAt", r->state == RUN_PAUSED ? r->paused_at.wall : 0);
+        if (k >= 0)
                 k = json_set_uint(j, "attempt", r->attempt);
         if (k >= 0)
                 k = describe_phases(r, j);
@@ -211,6 +223,37 @@ int run_describe(const Run *r, Json **ret) {
         if (k < 0)
                 return k;
         *ret = TAKE_PTR(j);
+        return 0;
+}
+
+static int describe_tries(const Activity *a, Json *list) {
+        _cleanup_json_ Json *j = json_new_object(), *attempts = json_new_array();
+        int r = j && attempts ? json_set_string(j, "activity", a->def->name) : -ENOMEM;
+
+        if (r >= 0)
+                r = json_set_string(j, "phase", activity_phase(a)->def->name);
+        if (r >= 0)
+                r = json_set_string(j, "state", activity_state_to_string(a->state));
+        if (r >= 0)
+                r = json_set_string(j, "reason", a->reason);
+        for (size_t i = 0; r >= 0 && i < a->n_attempts; i++)
+                r = describe_attempt(&a->attempts[i], attempts);
+        if (r >= 0)
+                r = json_set(j, "attempts", TAKE_PTR(attempts));
+        return r < 0 ? r : json_append(list, TAKE_PTR(j));
+}
+
+int run_describe_attempts(const Run *r, Json **ret) {
+        _cleanup_json_ Json *list = json_new_array();
+
+        if (!list)
+                return -ENOMEM;
+        for (unsigned i = 0; i < r->runbook->n_activities; i++) {
+                int k = r->activities[i]->n_attempts > 0 ? describe_tries(r->activities[i], list) : 0;
+                if (k < 0)
+                        return k;
+        }
+        *ret = TAKE_PTR(list);
         return 0;
 }
 
@@ -275,6 +318,40 @@ static int describe_answers(const Request *q, Json *request) {
         return json_set(request, "answers", TAKE_PTR(answers));
 }
 
+static int describe_wanted(const Activity *a, Json *fields) {
+        const Runbook *rb = a->run->runbook;
+        const Json *wanted = a->request->wanted;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < json_length(wanted); i++)
+                for (size_t k = 0; r >= 0 && k < rb->n_inputs; k++)
+                        if (streq(rb->inputs[k].name, json_string(json_at(wanted, i))) && input_is_missing(a->run, rb->inputs[k].name))
+                                r = describe_field(&rb->inputs[k], fields);
+        return r;
+}
+
+static int describe_owners(const Runbook *rb, Json *approvers) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < rb->n_owners; i++)
+                r = json_append(approvers, json_new_string(rb->owners[i].text));
+        return r;
+}
+
+/* Not about a step: about a failure, which has an error to show, or about inputs of the run that have no value. */
+static int describe_between(const Activity *a, Json *j) {
+        _cleanup_json_ Json *fields = json_new_array(), *approvers = json_new_array();
+        int r = fields && approvers ? describe_owners(a->run->runbook, approvers) : -ENOMEM;
+
+        if (r >= 0)
+                r = describe_wanted(a, fields);
+        if (r >= 0)
+                r = json_set(j, "approvers", TAKE_PTR(approvers));
+        if (r >= 0)
+                r = json_set(j, "fields", TAKE_PTR(fields));
+        return r < 0 ? r : set_ref(j, "error", activity_error(a));
+}
+
 int activity_describe_request(const Activity *a, Json **ret) {
         const Request *q = a->request;
         _cleanup_json_ Json *j = q ? json_new_object() : NULL;
@@ -297,8 +374,10 @@ int activity_describe_request(const Activity *a, Json **ret) {
                 r = set_time(j, "deadline", q->deadline);
         if (r >= 0)
                 r = describe_answers(q, j);
-        if (r >= 0)
+        if (r >= 0 && activity_running_step(a) >= 0)
                 r = describe_question(&a->def->steps[activity_running_step(a)].request, j);
+        else if (r >= 0)
+                r = describe_between(a, j);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(j);

@@ -1,9 +1,13 @@
-/* Shared by the files of the run's state machine: run.c run-apply.c run-decide.c run-attempt.c run-deadline.c run-scope.c run-verbs.c run-describe.c. */
+/* Shared by the files of the run's state machine: run.c run-apply.c run-apply-run.c run-decide.c run-attempt.c run-gate.c run-request.c run-deadline.c run-scope.c
+ * run-verbs.c run-fix.c run-describe.c. */
 #pragma once
 
 #include "run.h"
 
 /* run.c */
+int activities_new(Run *r, size_t n, Activity **ret);  /* in a slab of the run's */
+void activity_done(Activity *a);
+int run_take_definition(Run *r, Runbook *runbook);      /* takes a reference of its own */
 void activity_close_request(Activity *a);
 void activity_mark(Activity *a);                        /* run_decide will look at it */
 void phase_mark(Phase *p);
@@ -33,6 +37,34 @@ static inline bool hooks_are_cut(const Activity *a, const Attempt *t, StepList l
         return a->given_up || a->run->stop >= STOP_CANCEL_HOOKS || t->hooks_timed_out & (1u << l);
 }
 
+/* run-apply.c */
+Activity *event_activity(Run *r, const Event *e);       /* NULL: the event names none */
+int replace_string(char **p, const char *s);
+void replace_json(Json **p, Json *j);                   /* takes a reference of its own */
+bool activity_breaks_chain(const Activity *a);          /* it failed for good, or something that it needs did */
+bool phase_breaks_chain(const Phase *p);
+void run_recount(Run *r);                               /* all counters of the run and its phases, from the states */
+bool request_wants(const Request *q, const Run *r);     /* is one of the inputs that it asks for still without a value? */
+void activity_release(Activity *a);                     /* it has what it waited for, and begins as it would have */
+void attempt_clock_stop(Attempt *t, const Stamp *at);
+
+/* run-apply-run.c */
+int apply_run_created(Run *r, Event *e);
+int apply_run_workspace(Run *r, Event *e);
+int apply_run_start_now(Run *r, Event *e);
+int apply_run_rescheduled(Run *r, Event *e);
+int apply_run_started(Run *r, Event *e);
+int apply_run_state(Run *r, Event *e);
+int apply_run_paused(Run *r, Event *e);
+int apply_run_resumed(Run *r, Event *e);
+int apply_run_backoff(Run *r, Event *e);
+int apply_run_cancel(Run *r, Event *e);
+int apply_run_timed_out(Run *r, Event *e);
+int apply_run_gave_up(Run *r, Event *e);
+int apply_run_finished(Run *r, Event *e);
+int apply_inputs_changed(Run *r, Event *e);
+int apply_definition_changed(Run *r, Event *e);
+
 /* run-deadline.c */
 int activity_arm(Activity *a, const Stamp *now, const Limits *limits);
 bool activity_wait_is_over(const Activity *a, const Stamp *now);        /* a backoff's */
@@ -58,12 +90,41 @@ bool attempt_main_is_over(const Activity *a, const Attempt *t);
 Json *stop_error(const Activity *a, int step, StopReason why, usec_t at);
 int decide_deadline(const Decision *d, Deadline *x);
 int finish_activity(const Decision *d, Activity *a, ActivityState state, Json *error, const char *reason); /* takes nothing */
-int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid);
-int request_decide(const Decision *d, Activity *a);     /* enough answers? */
+Event *activity_event(const Decision *d, Activity *a, EventType type, int step); /* about its newest attempt; not applied yet */
+int decision_apply(const Decision *d, Event *e);        /* takes the event; NULL: -ENOMEM */
+int step_over(const Decision *d, Activity *a, int step, StepState state, Json *error, Json *outputs, bool started);
+int expression_failed(const Decision *d, Activity *a, int step, const char *message); /* a step's can't be carried out: it fails without having started */
+StopReason step_stop(const Activity *a, int step);      /* does something want the running step to stop? */
+const char *stop_text(const Run *r);
+
+/* run-gate.c */
+int pass_gate(const Decision *d, Activity *a, int step);
+
+/* run-request.c */
+bool input_is_missing(const Run *r, const char *name);
+/* 1: it waits for a person now; 0: all have values. */
+int want_inputs(const Decision *d, Activity *a, const InputSet *set);
+int advance_waiting(const Decision *d, Activity *a);    /* 1: look again; 0: it still waits, or has ended */
+int request_expired(const Decision *d, Activity *a);
+int end_held(const Decision *d, Activity *a, ActivityState state, const char *reason); /* what waits without a step has its end with the run or its phase */
+int hold_activity(const Decision *d, Activity *a, Json *error);
+int activity_fails(const Decision *d, Activity *a, Json *error); /* for good, unless it is held; error: of a failure without an attempt */
+int carry_out(const Decision *d, Activity *a);          /* what a person decided, but for a retry */
+
+/* run-verbs.c */
+int verb_refuse(char **ret_error, int r, const char *text);     /* r, with a sentence */
+int event_set_comment(Event *e, const char *comment);
+int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_t until, const char *comment, Outcome *o);
+
+/* run-fix.c */
+int provide_wanted(Run *r, Activity *a, const Stamp *now, const Actor *who, const Json *given, const char *comment, Outcome *o, char **ret_error);
 
 /* run-scope.c */
 int condition_holds(Run *r, const Phase *p, Activity *a, int step, const Expr *e, const Limits *limits, bool *ret, char **ret_error);
 /* argv, env and working directory of a process step. -EINVAL: EXPRESSION, with the message. */
 int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_argv, char ***ret_env, char **ret_directory, char **ret_error);
+/* The value of a gate's decision, as text, and of a route's context (NULL where there is none). -EINVAL: EXPRESSION, with the message. */
+int resolve_decision(Activity *a, int step, const Limits *limits, char **ret, char **ret_error);
+int resolve_context(Activity *a, int step, const GateRoute *route, const Limits *limits, Json **ret, char **ret_error);
 /* The members of a request-opened event. */
 int resolve_request(Activity *a, int step, const Limits *limits, Json **ret, char **ret_error);

@@ -106,6 +106,8 @@ static int run_object(const Scope *s, bool trigger, Json **ret) {
                 k = json_set_uint(j, "runId", r->id);
                 if (k >= 0)
                         k = json_set_string(j, "type", r->trigger);
+                if (k >= 0)
+                        k = json_set(j, "payload", json_ref(r->payload));
         } else {
                 k = json_set_uint(j, "id", r->id);
                 if (k >= 0)
@@ -186,8 +188,8 @@ static int lookup_activities(const Scope *s, const char *key, Json **ret, bool *
                 return -ENOMEM;
         for (unsigned i = 0; i < s->run->runbook->n_activities; i++) {
                 Json *j = NULL;
-                int r = activity_object(&s->run->activities[i], &j);
-                if (r < 0 || (r = json_set(all, s->run->activities[i].def->name, j)) < 0)
+                int r = activity_object(s->run->activities[i], &j);
+                if (r < 0 || (r = json_set(all, s->run->activities[i]->def->name, j)) < 0)
                         return r;
         }
         return give(TAKE_PTR(all), ret);
@@ -439,6 +441,20 @@ static int resolve_exec(const Scope *s, const StepDef *d, StrList *argv, char **
         return 0;
 }
 
+/* What the gate said that sent the attempt back. */
+static int resolve_gate_context(const Attempt *t, StrList *env, char **ret_error) {
+        _cleanup_free_ char *text = t->context ? json_to_string(t->context, false) : NULL;
+
+        if (!t->context)
+                return 0;
+        if (!text)
+                return -ENOMEM;
+        if (strlen(text) < SHELL_VALUE_MAX)
+                return add_variable(env, "RUNBOOK_CONTEXT", text);
+        *ret_error = strdup(_("the context that the gate gave is 128 KiB or more: write it to a file in the workspace"));
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
 int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_argv, char ***ret_env, char **ret_directory,
                 char **ret_error) {
         const StepDef *d = &a->def->steps[step];
@@ -449,6 +465,8 @@ int resolve_command(Activity *a, int step, const Limits *limits, char ***ret_arg
 
         if (r >= 0)
                 r = d->kind == STEP_SHELL ? resolve_shell(&s, d, &argv, &env, ret_error) : resolve_exec(&s, d, &argv, ret_error);
+        if (r >= 0)
+                r = resolve_gate_context(activity_attempt(a), &env, ret_error);
         if (r >= 0 && a->def->working_directory)
                 r = eval_text(&s, a->def->working_directory, &directory, ret_error);
         if (r < 0)
@@ -480,6 +498,26 @@ static int set_text(const Scope *s, Json *j, const char *key, const Template *t,
         if (strlen(text) > REQUEST_TEXT_MAX && !(cut = cut_text(text)))
                 return -ENOMEM;
         return json_set_string(j, key, cut ? cut : text);
+}
+
+int resolve_decision(Activity *a, int step, const Limits *limits, char **ret, char **ret_error) {
+        Scope s = { .run = a->run, .activity = a, .step = step, .env = ENV_STEP, .limits = limits };
+        ExprScope x = { .lookup = scope_lookup, .status = scope_status, .userdata = &s };
+        _cleanup_json_ Json *v = NULL;
+        int r = expr_eval(a->def->steps[step].gate.decision, &x, &v, ret_error);
+
+        if (r < 0)
+                return r;
+        *ret = expr_value_to_text(v);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int resolve_context(Activity *a, int step, const GateRoute *route, const Limits *limits, Json **ret, char **ret_error) {
+        Scope s = { .run = a->run, .activity = a, .step = step, .env = ENV_STEP, .limits = limits };
+        ExprScope x = { .lookup = scope_lookup, .status = scope_status, .userdata = &s };
+
+        *ret = NULL;
+        return route->context ? template_eval(route->context, &x, ret, ret_error) : 0;
 }
 
 int resolve_request(Activity *a, int step, const Limits *limits, Json **ret, char **ret_error) {

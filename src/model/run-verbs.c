@@ -1,23 +1,51 @@
-/* Facts and people's decisions: each becomes one event (a step's end, an answer, a cancel) in the outcome. What follows from it is
- * run_decide's. */
+/* Facts and people's wishes: each becomes one event (a step's end, an answer, a cancel) in the outcome. What follows from it is
+ * run_decide's. Decisions about a failure, and what is fixed with them, are in run-fix.c. */
 #include "run-private.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "fd-util.h"
 #include "i18n.h"
 #include "utf8.h"
 
-static int refuse(char **ret_error, int r, const char *text) {
+int verb_refuse(char **ret_error, int r, const char *text) {
         *ret_error = strdup(text);
         return *ret_error ? r : -ENOMEM;
 }
 
-static int set_comment(Event *e, const char *comment) {
+int event_set_comment(Event *e, const char *comment) {
         if (isempty(comment))
                 return 0;
         e->reason = utf8_make_valid(comment, strlen(comment), EVENT_COMMENT_MAX);
         return e->reason ? 0 : -ENOMEM;
+}
+
+static int set_list(Json *j, const char *key, char **names) {
+        _cleanup_json_ Json *list = json_new_array();
+
+        if (!list)
+                return -ENOMEM;
+        for (char **n = names; *n; n++)
+                if (json_append(list, json_new_string(*n)) < 0)
+                        return -ENOMEM;
+        return json_set(j, key, TAKE_PTR(list));
+}
+
+static int created_origin(const Run *r, const RunOptions *q, Json *j) {
+        int k = 0;
+
+        if (q->replay_of > 0)
+                k = json_set_uint(j, "replayOf", q->replay_of);
+        if (k >= 0 && q->replay_of > 0)
+                k = json_set_uint(j, "rootRun", q->root_run);
+        if (k >= 0 && q->workspace_from > 0)
+                k = json_set_uint(j, "workspaceFrom", q->workspace_from);
+        if (k >= 0 && q->only)
+                k = set_list(j, "only", q->only);
+        if (k >= 0 && q->payload)
+                k = json_set(j, "payload", json_ref(q->payload));
+        return k;
 }
 
 static int created_data(const Run *r, const RunOptions *q, Json **ret) {
@@ -37,10 +65,28 @@ static int created_data(const Run *r, const RunOptions *q, Json **ret) {
                 k = json_set(j, "inputs", q->inputs ? json_ref(q->inputs) : json_new_object());
         if (k >= 0 && json_length(q->labels) > 0)
                 k = json_set(j, "labels", json_ref(q->labels));
+        if (k >= 0)
+                k = created_origin(r, q, j);
         if (k < 0)
                 return k;
         *ret = TAKE_PTR(j);
         return 0;
+}
+
+static int carry_over(Run *r, const Stamp *now, const Carried *c, Outcome *o) {
+        Event *e = outcome_event(o, r, EVENT_ACTIVITY_REUSED, now);
+
+        if (!e)
+                return -ENOMEM;
+        e->activity = (int) c->activity;
+        e->activity_state = c->state;
+        e->outputs = json_ref(c->outputs);
+        e->data = json_new_object();
+        if (!e->data || json_set_uint(e->data, "run", c->run) < 0 || (c->steps && json_set(e->data, "steps", json_ref(c->steps)) < 0)) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        return outcome_apply(o, r, e);
 }
 
 int run_create(Run *r, const Stamp *now, const Actor *who, const RunOptions *options, Outcome *o) {
@@ -48,12 +94,31 @@ int run_create(Run *r, const Stamp *now, const Actor *who, const RunOptions *opt
 
         if (!e)
                 return -ENOMEM;
+        e->until = options->scheduled_for;
         int k = created_data(r, options, &e->data);
         if (k >= 0)
-                k = set_comment(e, options->comment);
+                k = event_set_comment(e, options->comment);
         if (k < 0) {
                 event_free(e);
                 return k;
+        }
+        k = outcome_apply(o, r, e);
+        for (size_t i = 0; k >= 0 && i < options->n_carried; i++)
+                k = carry_over(r, now, &options->carried[i], o);
+        return k;
+}
+
+int run_workspace_ready(Run *r, const Stamp *now, const char *error, Outcome *o) {
+        Event *e = outcome_event(o, r, EVENT_RUN_WORKSPACE, now);
+
+        if (!e)
+                return -ENOMEM;
+        e->data = json_new_object();
+        if (error)
+                e->error = error_new("START_FAILED", now->wall, "%s", error);
+        if (!e->data || (error && !e->error) || json_set_uint(e->data, "run", r->workspace_from) < 0) {
+                event_free(e);
+                return -ENOMEM;
         }
         return outcome_apply(o, r, e);
 }
@@ -113,22 +178,85 @@ int run_give_up(Run *r, Activity *a, const Stamp *now, const char *reason, Outco
         return outcome_apply(o, r, e);
 }
 
-int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
-        Event *e;
+/* One event of a person, with a comment and nothing else. */
+int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_t until, const char *comment, Outcome *o) {
+        Event *e = outcome_event_by(o, r, type, now, who);
 
-        if (run_state_is_terminal(r->state)) {
-                if (asprintf(ret_error, _("Run %u has ended (%s); there is nothing to cancel"), r->id, run_state_to_string(r->state)) < 0)
-                        return -ENOMEM;
-                return -ESTALE;
-        }
-        e = outcome_event_by(o, r, EVENT_RUN_CANCEL, now, who);
         if (!e)
                 return -ENOMEM;
-        if (set_comment(e, comment) < 0) {
+        e->until = until;
+        if (event_set_comment(e, comment) < 0) {
                 event_free(e);
                 return -ENOMEM;
         }
         return outcome_apply(o, r, e);
+}
+
+static int _printf_(2, 3) wrong_state(char **ret_error, const char *fmt, ...) {
+        va_list ap;
+
+        va_start(ap, fmt);
+        if (vasprintf(ret_error, fmt, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
+        return *ret_error ? -ESTALE : -ENOMEM;
+}
+
+/* The one way out of the dead-letter list but a replay: nothing is left to stop, so it ends at once. */
+static int cancel_parked(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o) {
+        int k = verb_event(r, now, who, EVENT_RUN_CANCEL, 0, comment, o);
+        Event *e = k < 0 ? NULL : outcome_event(o, r, EVENT_RUN_FINISHED, now);
+
+        if (k < 0)
+                return k;
+        if (!e || !(e->reason = strdup(_("cancelled on request")))) {
+                event_free(e);
+                return -ENOMEM;
+        }
+        e->run_state = RUN_CANCELLED;
+        return outcome_apply(o, r, e);
+}
+
+int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
+        if (r->state == RUN_DLQ)
+                return cancel_parked(r, now, who, comment, o);
+        if (run_state_is_terminal(r->state))
+                return wrong_state(ret_error, _("Run %u has ended (%s); there is nothing to cancel"), r->id, run_state_to_string(r->state));
+        return verb_event(r, now, who, EVENT_RUN_CANCEL, 0, comment, o);
+}
+
+int run_pause(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
+        if (r->state == RUN_PAUSED)
+                return wrong_state(ret_error, _("Run %u is paused already; to go on: runbookctl resume %u"), r->id, r->id);
+        if (r->state == RUN_SCHEDULED)
+                return wrong_state(ret_error, _("Run %u has not started; to put its start off: runbookctl reschedule %u TIME"), r->id, r->id);
+        if (run_state_is_terminal(r->state))
+                return wrong_state(ret_error, _("Run %u has ended (%s); there is nothing to pause"), r->id, run_state_to_string(r->state));
+        if (r->stop != STOP_NOTHING)
+                return wrong_state(ret_error, _("Run %u is being stopped and can't be paused"), r->id);
+        return verb_event(r, now, who, EVENT_RUN_PAUSED, 0, comment, o);
+}
+
+int run_unpause(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
+        if (r->state != RUN_PAUSED)
+                return wrong_state(ret_error, _("Run %u is not paused (it is %s)"), r->id, run_state_to_string(r->state));
+        return verb_event(r, now, who, EVENT_RUN_RESUMED, 0, comment, o);
+}
+
+int run_start_now(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
+        if (r->state != RUN_SCHEDULED && !(r->state == RUN_QUEUED && r->retry_span > 0))
+                return wrong_state(ret_error, _("Run %u does not wait for a time to start (it is %s)"), r->id, run_state_to_string(r->state));
+        return verb_event(r, now, who, EVENT_RUN_START_NOW, 0, comment, o);
+}
+
+int run_reschedule(Run *r, const Stamp *now, const Actor *who, usec_t at, const char *comment, Outcome *o, char **ret_error) {
+        if (r->state != RUN_SCHEDULED)
+                return wrong_state(ret_error, _("Run %u is not scheduled for later (it is %s)"), r->id, run_state_to_string(r->state));
+        if (at <= now->wall)
+                return verb_refuse(ret_error, -EINVAL, _("That time has passed; give one to come, or start the run with: runbookctl start-now"));
+        if (at == r->scheduled_for)
+                return 0;
+        return verb_event(r, now, who, EVENT_RUN_RESCHEDULED, at, comment, o);
 }
 
 /* ---- answers ---- */
@@ -136,51 +264,67 @@ int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, 
 bool activity_was_answered(const Activity *a) {
         const Attempt *t = activity_attempt(a);
 
-        for (unsigned i = 0; t && i < a->def->n_steps; i++)
-                if (a->def->steps[i].kind == STEP_APPROVAL && step_state_is_terminal(t->steps[i].state) &&
+        for (unsigned i = 0; t && i < t->def->n_steps; i++)
+                if ((t->def->steps[i].kind == STEP_APPROVAL || t->def->steps[i].kind == STEP_INPUT) && step_state_is_terminal(t->steps[i].state) &&
                                 t->steps[i].state != STEP_SKIPPED &&
                     t->steps[i].state != STEP_CANCELLED)
                         return true;
         return false;
 }
 
-static int check_answer(const Run *r, const Activity *a, const Actor *who, char **ret_error) {
+static int not_asked(const Activity *a, WaitingFor kind, char **ret_error) {
+        const Run *r = a->run;
+        const char *fmt = kind == WAITING_INPUT ? _("Activity %s of run %u does not wait for input (it is %s); see: runbookctl status %u")
+                                                : _("Activity %s of run %u does not wait for an approval (it is %s); see: runbookctl status %u");
+
+        *ret_error = xasprintf(fmt, a->def->name, r->id, activity_state_to_string(a->state), r->id);
+        return !*ret_error ? -ENOMEM : activity_was_answered(a) ? -EALREADY : -ESTALE;
+}
+
+static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
         const Request *q = a->request;
         const StepDef *d;
 
-        if (!q || q->kind != WAITING_APPROVAL) {
-                if (asprintf(ret_error, _("Activity %s of run %u does not wait for an approval (it is %s); see: runbookctl status %u"),
-                                a->def->name, r->id,
-                             activity_state_to_string(a->state), r->id) < 0)
-                        return -ENOMEM;
-                return activity_was_answered(a) ? -EALREADY : -ESTALE;
-        }
+        if (activity_waiting_for(a) != kind || activity_running_step(a) < 0)
+                return not_asked(a, kind, ret_error);
         d = &a->def->steps[activity_running_step(a)];
-        if (!d->request.allow_starter && who->uid == r->started_by)
-                return refuse(ret_error, -EPERM,
+        if (!d->request.allow_starter && who->uid == a->run->started_by && !who->override)
+                return verb_refuse(ret_error, -EPERM,
                                 _("Who started the run may not answer this request (allowStarter: false); somebody else has to"));
         for (size_t i = 0; i < q->n_answers; i++)
                 if (q->answers[i].uid == who->uid)
-                        return refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
+                        return verb_refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
         return 0;
 }
 
-static int check_fields(const StepDef *d, bool approve, const Json *given, Json **ret, char **ret_error) {
-        char **missing = NULL;
-        int r;
+/* While the run is paused answers are kept, and what they decide is carried out when it goes on. */
+static int check_open(const Activity *a, char **ret_error) {
+        const Request *q = a->request;
+        unsigned approvals = 0;
 
-        if (!approve) {
-                *ret = json_new_object();
-                return *ret ? 0 : -ENOMEM;
+        for (size_t i = 0; i < q->n_answers; i++) {
+                if (!q->answers[i].approve)
+                        return verb_refuse(ret_error, -EALREADY, _("Somebody has rejected this request already"));
+                approvals++;
         }
-        r = inputs_check(d->request.fields, d->request.n_fields, given, ret, &missing, ret_error);
+        if (approvals < q->required)
+                return 0;
+        return verb_refuse(ret_error, -EALREADY, q->kind == WAITING_INPUT ? _("Somebody has given this input already")
+                                                                         : _("Enough people have approved this request already"));
+}
+
+static int check_fields(const StepDef *d, const Json *given, Json **ret, char **ret_error) {
+        char **missing = NULL;
+        int r = inputs_check(d->request.fields, d->request.n_fields, given, ret, &missing, ret_error);
+
         if (r < 0)
                 return r;
         if (missing && missing[0]) {
                 json_unref(*ret);
                 *ret = NULL;
-                r = asprintf(ret_error, _("The field “%s” needs a value; give it with -i %s=VALUE"), missing[0], missing[0]) < 0 ? -ENOMEM
-                                : -EINVAL;
+                *ret_error = d->kind == STEP_INPUT ? xasprintf(_("The field “%s” needs a value; give it as %s=VALUE"), missing[0], missing[0])
+                                                   : xasprintf(_("The field “%s” needs a value; give it with -i %s=VALUE"), missing[0], missing[0]);
+                r = *ret_error ? -EINVAL : -ENOMEM;
         }
         for (char **m = missing; m && *m; m++)
                 free(*m);
@@ -188,25 +332,50 @@ static int check_fields(const StepDef *d, bool approve, const Json *given, Json 
         return r;
 }
 
-int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o,
-                char **ret_error) {
-        _cleanup_json_ Json *fields = NULL;
-        _cleanup_(event_freep) Event *e = NULL;
-        int k = check_answer(r, a, who, ret_error);
+static int answer_event(Activity *a, const Stamp *now, const Actor *who, const char *action, Json *fields, const char *comment, Outcome *o) {
+        _cleanup_(event_freep) Event *e = outcome_event_by(o, a->run, EVENT_REQUEST_ANSWERED, now, who);
 
-        if (k < 0)
-                return k;
-        k = check_fields(&a->def->steps[activity_running_step(a)], approve, given, &fields, ret_error);
-        if (k < 0)
-                return k;
-        e = outcome_event_by(o, r, EVENT_REQUEST_ANSWERED, now, who);
         if (!e || !(e->data = json_new_object()))
                 return -ENOMEM;
         e->activity = (int) a->def->index;
         e->attempt = activity_attempt(a)->number;
         e->step = activity_running_step(a);
-        if (json_set_string(e->data, "action", approve ? "approve" : "reject") < 0 || json_set(e->data, "fields", TAKE_PTR(fields)) < 0 ||
-                        set_comment(e, comment) < 0)
+        if (json_set_string(e->data, "action", action) < 0 || json_set(e->data, "fields", json_ref(fields)) < 0 ||
+            event_set_comment(e, comment) < 0)
                 return -ENOMEM;
-        return outcome_apply(o, r, TAKE_PTR(e));
+        if (who->override && json_set_bool(e->data, "override", true) < 0)
+                return -ENOMEM;
+        return outcome_apply(o, a->run, TAKE_PTR(e));
+}
+
+int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o,
+                char **ret_error) {
+        _cleanup_json_ Json *fields = NULL;
+        int k = check_answer(a, WAITING_APPROVAL, who, ret_error);
+
+        if (k >= 0)
+                k = check_open(a, ret_error);
+        if (k < 0)
+                return k;
+        if (approve)
+                k = check_fields(&a->def->steps[activity_running_step(a)], given, &fields, ret_error);
+        else
+                fields = json_new_object();
+        if (k < 0)
+                return k;
+        return fields ? answer_event(a, now, who, approve ? "approve" : "reject", fields, comment, o) : -ENOMEM;
+}
+
+int run_provide(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *given, const char *comment, Outcome *o, char **ret_error) {
+        _cleanup_json_ Json *fields = NULL;
+        int k;
+
+        if (a->request && a->request->wanted)
+                return provide_wanted(r, a, now, who, given, comment, o, ret_error);
+        k = check_answer(a, WAITING_INPUT, who, ret_error);
+        if (k >= 0)
+                k = check_open(a, ret_error);
+        if (k >= 0)
+                k = check_fields(&a->def->steps[activity_running_step(a)], given, &fields, ret_error);
+        return k < 0 ? k : answer_event(a, now, who, "provide", fields, comment, o);
 }

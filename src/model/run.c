@@ -15,27 +15,56 @@ static void deadline_init(Deadline *d, DeadlineKind kind, Activity *a) {
         *d = (Deadline) { .when = USEC_INFINITY, .position = PRIOQ_NONE, .kind = kind, .activity = a };
 }
 
+int activities_new(Run *r, size_t n, Activity **ret) {
+        Activity *slab;
+
+        if (!GREEDY_REALLOC(r->slabs, r->n_slabs_allocated, r->n_slabs + 1))
+                return -ENOMEM;
+        slab = calloc(MAX(n, (size_t) 1), sizeof *slab);
+        if (!slab)
+                return -ENOMEM;
+        r->slabs[r->n_slabs++] = slab;
+        for (size_t i = 0; i < n; i++) {
+                slab[i].run = r;
+                deadline_init(&slab[i].step_deadline, DEADLINE_STEP, &slab[i]);
+                deadline_init(&slab[i].attempt_deadline, DEADLINE_ATTEMPT, &slab[i]);
+                deadline_init(&slab[i].wait_deadline, DEADLINE_BACKOFF, &slab[i]);
+        }
+        *ret = slab;
+        return 0;
+}
+
 static int run_init_phases(Run *r) {
+        Activity *slab;
+        int k;
+
         r->phases = calloc(r->runbook->n_phases, sizeof *r->phases);
         r->activities = calloc(r->runbook->n_activities, sizeof *r->activities);
         if (!r->phases || !r->activities)
                 return -ENOMEM;
+        k = activities_new(r, r->runbook->n_activities, &slab);
+        if (k < 0)
+                return k;
         for (unsigned i = 0; i < r->runbook->n_phases; i++) {
                 r->phases[i].def = &r->runbook->phases[i];
                 r->phases[i].run = r;
-                int k = graph_state_init(&r->phases[i].graph, &r->phases[i].def->graph);
+                k = graph_state_init(&r->phases[i].graph, &r->phases[i].def->graph);
                 if (k < 0)
                         return k;
         }
         for (unsigned i = 0; i < r->runbook->n_activities; i++) {
-                Activity *a = &r->activities[i];
-                a->def = &r->runbook->activities[i];
-                a->run = r;
-                deadline_init(&a->step_deadline, DEADLINE_STEP, a);
-                deadline_init(&a->attempt_deadline, DEADLINE_ATTEMPT, a);
-                deadline_init(&a->wait_deadline, DEADLINE_BACKOFF, a);
+                r->activities[i] = &slab[i];
+                slab[i].def = &r->runbook->activities[i];
         }
         r->counts[ACTIVITY_PENDING] = r->runbook->n_activities;
+        return 0;
+}
+
+int run_take_definition(Run *r, Runbook *runbook) {
+        if (!GREEDY_REALLOC(r->definitions, r->n_definitions_allocated, r->n_definitions + 1))
+                return -ENOMEM;
+        r->definitions[r->n_definitions++] = runbook_ref(runbook);
+        r->runbook = runbook;
         return 0;
 }
 
@@ -46,7 +75,9 @@ int run_new(uint32_t id, Runbook *runbook, Run **ret) {
         if (!r)
                 return -ENOMEM;
         r->id = id;
-        r->runbook = runbook_ref(runbook);
+        k = run_take_definition(r, runbook);
+        if (k < 0)
+                return k;
         r->state = RUN_QUEUED;
         r->started_by = UID_ENGINE;
         r->root_run = id;
@@ -54,6 +85,8 @@ int run_new(uint32_t id, Runbook *runbook, Run **ret) {
         for (unsigned c = 0; c < _DEADLINE_CLOCK_MAX; c++)
                 prioq_init(&r->deadlines[c], deadline_compare, offsetof(Deadline, position));
         deadline_init(&r->deadline, DEADLINE_RUN, NULL);
+        deadline_init(&r->retry_deadline, DEADLINE_RUN_RETRY, NULL);
+        deadline_init(&r->start_deadline, DEADLINE_RUN_START, NULL);
         k = run_init_phases(r);
         if (k >= 0)
                 k = graph_state_init(&r->graph, &runbook->graph);
@@ -75,6 +108,7 @@ static void request_free(Request *q) {
         free(q->title);
         free(q->message);
         free(q->context);
+        json_unref(q->wanted);
         free(q);
 }
 
@@ -83,37 +117,43 @@ void activity_close_request(Activity *a) {
         a->request = NULL;
 }
 
-static void attempt_done(Attempt *t, unsigned n_steps) {
-        for (unsigned i = 0; t->steps && i < n_steps; i++) {
+static void attempt_done(Attempt *t) {
+        for (unsigned i = 0; t->steps && i < t->def->n_steps; i++) {
                 json_unref(t->steps[i].outputs);
                 json_unref(t->steps[i].error);
         }
         free(t->steps);
+        json_unref(t->context);
         json_unref(t->error);
 }
 
-static void activity_done(Activity *a) {
+void activity_done(Activity *a) {
         for (size_t i = 0; i < a->n_attempts; i++)
-                attempt_done(&a->attempts[i], a->def->n_steps);
+                attempt_done(&a->attempts[i]);
         free(a->attempts);
         free(a->reason);
         activity_close_request(a);
         json_unref(a->outputs);
         json_unref(a->error);
+        json_unref(a->given_outputs);
+        json_unref(a->reused_steps);
 }
 
 Run *run_free(Run *r) {
         if (!r)
                 return NULL;
+        for (unsigned c = 0; c < _DEADLINE_CLOCK_MAX; c++)      /* they live in activities */
+                prioq_done(&r->deadlines[c]);
         for (unsigned i = 0; r->activities && i < r->runbook->n_activities; i++)
-                if (r->activities[i].def)
-                        activity_done(&r->activities[i]);
+                if (r->activities[i])
+                        activity_done(r->activities[i]);
+        for (size_t i = 0; i < r->n_slabs; i++)
+                free(r->slabs[i]);
+        free(r->slabs);
         for (unsigned i = 0; r->phases && i < r->runbook->n_phases; i++) {
                 graph_state_done(&r->phases[i].graph);
                 free(r->phases[i].reason);
         }
-        for (unsigned c = 0; c < _DEADLINE_CLOCK_MAX; c++)
-                prioq_done(&r->deadlines[c]);
         graph_state_done(&r->graph);
         free(r->activities);
         free(r->phases);
@@ -123,14 +163,17 @@ Run *run_free(Run *r) {
         free(r->dedup_key);
         free(r->started_by_name);
         free(r->reason);
-        runbook_unref(r->runbook);
+        json_unref(r->payload);
+        for (size_t i = 0; i < r->n_definitions; i++)
+                runbook_unref(r->definitions[i]);
+        free(r->definitions);
         free(r);
         return NULL;
 }
 
 Activity *run_activity(const Run *r, const char *name) {
         const ActivityDef *d = runbook_activity(r->runbook, name);
-        return d ? &r->activities[d->index] : NULL;
+        return d ? r->activities[d->index] : NULL;
 }
 
 Phase *activity_phase(const Activity *a) {
@@ -148,12 +191,21 @@ int activity_running_step(const Activity *a) {
 }
 
 PhaseState phase_shown_state(const Phase *p) {
-        return p->state == PHASE_RUNNING && p->n_waiting > 0 && p->n_moving == 0 && p->n_ready == 0 ? PHASE_ON_HOLD : p->state;
+        bool holds = p->n_waiting > 0 && p->n_moving == 0 && p->n_ready == 0;
+
+        return holds && !phase_state_is_terminal(p->state) ? PHASE_ON_HOLD : p->state;
 }
 
 const Json *activity_error(const Activity *a) {
-        const Attempt *t = activity_attempt(a);
-        return a->error ? a->error : t ? t->error : NULL;
+        const Attempt *t = activity_current_attempt(a);
+
+        if (a->error)
+                return a->error;
+        return t ? t->error : NULL;
+}
+
+WaitingFor activity_waiting_for(const Activity *a) {
+        return a->request ? a->request->kind : WAITING_NOTHING;
 }
 
 bool run_attempts_exhausted(const Activity *a) {
@@ -181,8 +233,8 @@ void run_mark_all(Run *r) {
                 if (!phase_state_is_terminal(r->phases[i].state))
                         phase_mark(&r->phases[i]);
         for (unsigned i = 0; i < r->runbook->n_activities; i++)
-                if (!activity_state_is_terminal(r->activities[i].state) && activity_phase(&r->activities[i])->state != PHASE_PENDING)
-                        activity_mark(&r->activities[i]);
+                if (!activity_state_is_terminal(r->activities[i]->state) && activity_phase(r->activities[i])->state != PHASE_PENDING)
+                        activity_mark(r->activities[i]);
 }
 
 Activity *run_next_marked_activity(Run *r) {
@@ -302,6 +354,12 @@ char *run_status_text(const Run *r) {
                 return strdup(run_state_to_string(r->state));
         if (r->stop >= STOP_CANCEL)
                 return strdup("cancelling");
+        if (r->state == RUN_PAUSED) {
+                if (asprintf(&s, P_("paused; %u activity requires your input", "paused; %u activities require your input", r->n_waiting),
+                             r->n_waiting) < 0)
+                        return NULL;
+                return s;
+        }
         if (asprintf(&s, P_("%u activity requires your input", "%u activities require your input", r->n_waiting), r->n_waiting) < 0)
                 return NULL;
         return s;

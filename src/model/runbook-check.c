@@ -1,7 +1,7 @@
 /* What the expressions of a runbook name, checked when the file is read: that it is there, and that it must have ended before the place where
  * it is named. (That the fixed members of a context are right is said by the parser of expressions.) What can only be known later, a key that
  * is computed or an output that a command writes, is left to the evaluation. On the way, steps whose standard output is read are marked, so
- * that others need not have theirs captured.
+ * that others need not have theirs captured, and it is noted which inputs an activity can't begin without.
  *
  * Lookups go through maps that are made when they are first needed, so that the cost stays linear in the file. */
 #include "runbook-parse.h"
@@ -35,6 +35,8 @@ typedef struct Checker {
         Index inputs, env[3], steps;
         Ancestors phases, activities;
         const ActivityDef *all_captured;
+        /* By input: is it named in the runbook's env, in the condition, in the activity that is looked at? `noted` is one of these. */
+        uint8_t *in_env, *in_condition, *in_activity, *noted;
         int result;
 } Checker;
 
@@ -83,21 +85,35 @@ static int put_quietly(Hashmap *m, const char *key, const void *value) {
         return k == -EEXIST ? 0 : k;
 }
 
+/* NULL: which one is only known when it is evaluated. */
+static void note_input(Checker *c, const InputSpec *spec) {
+        if (spec)
+                c->noted[spec - c->rb->inputs] = 1;
+        else
+                memset(c->noted, 1, c->rb->n_inputs);
+}
+
 static int check_input(Where *w) {
         Checker *c = w->c;
         _cleanup_free_ const char **names = NULL;
+        const InputSpec *spec;
         int k;
 
-        if (w->ref->n_path == 0)
+        if (w->ref->n_path == 0) {
+                note_input(c, NULL);
                 return 0;
+        }
         k = index_for(&c->inputs, c->rb);
         for (size_t i = 0; k > 0 && i < c->rb->n_inputs; i++)
                 if (put_quietly(c->inputs.map, c->rb->inputs[i].name, c->rb->inputs + i) < 0)
                         k = -ENOMEM;
         if (k < 0)
                 return k;
-        if (hashmap_get(c->inputs.map, w->ref->path[0]))
+        spec = hashmap_get(c->inputs.map, w->ref->path[0]);
+        if (spec) {
+                note_input(c, spec);
                 return 0;
+        }
         names = calloc(c->rb->n_inputs + 1, sizeof(char *));
         if (!names)
                 return -ENOMEM;
@@ -329,17 +345,32 @@ static int check_step_ref(Where *w) {
                 return unknown_step(w);
         if (!step_has_ended(other, c->step))
                 return ref_error(w, _("the step \"%s\" has not run yet at this place"), other->id);
+        /* A gate judges the rejection of the request before it. */
+        if (c->step->kind == STEP_GATE && other->list == c->step->list && other->number + 1 == c->step->number)
+                other->gated = true;
         return check_step_outputs(w, other);
 }
 
-/* The members of `run` are fixed and known to the parser of expressions; those of `trigger` are known when a run starts. */
+/* What a payload holds is known when a run is started with one. */
+static int check_trigger(Where *w) {
+        static const char *const members[] = { "runId", "type", "payload" };
+
+        if (w->ref->n_path == 0)
+                return 0;
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                if (streq(members[i], w->ref->path[0]))
+                        return 0;
+        return ref_error(w, _("\"trigger\" has no member \"%s\"; it has runId, type and payload"), w->ref->path[0]);
+}
+
+/* The members of `run` are fixed and known to the parser of expressions. */
 static int check_nothing(Where *w) {
         return 0;
 }
 
 static int (*const checks[_EXPR_ROOT_MAX])(Where *w) = {
         [EXPR_INPUTS] = check_input,    [EXPR_ENV] = check_env,          [EXPR_RUN] = check_nothing,
-        [EXPR_TRIGGER] = check_nothing, [EXPR_PHASES] = check_phase_ref, [EXPR_ACTIVITIES] = check_activity_ref,
+        [EXPR_TRIGGER] = check_trigger, [EXPR_PHASES] = check_phase_ref, [EXPR_ACTIVITIES] = check_activity_ref,
         [EXPR_STEPS] = check_step_ref,  [EXPR_FAILURE] = check_failure,
 };
 
@@ -385,6 +416,33 @@ static void check_env_values(Checker *c, const EnvVar *env, size_t n, unsigned l
                 check_template(c, env[i].value);
 }
 
+/* Back to a step that has run before it, in its own list. */
+static int check_restart(Checker *c, const StepDef *s, GateRoute *route) {
+        StepDef *to = NULL;
+        int k = find_step(c, route->restart_from, &to);
+
+        if (k < 0)
+                return k;
+        if (to && to->list == s->list && to->number < s->number) {
+                route->restart_step = (unsigned) (to - c->activity->steps);
+                return 0;
+        }
+        return diag_error(c->p->r.d, route->line, route->column, _("a gate can go back to a step before it in the same list; \"%s\" is none"),
+                          route->restart_from);
+}
+
+static void check_gate(Checker *c, const StepDef *s) {
+        check_condition(c, s->gate.decision);
+        for (size_t i = 0; i < s->gate.n_routes && c->result != -ENOMEM; i++) {
+                GateRoute *route = &s->gate.routes[i];
+                int k = route->restart_from ? check_restart(c, s, route) : 0;
+
+                if (k < 0)
+                        c->result = k;
+                check_template(c, route->context);
+        }
+}
+
 static void check_action(Checker *c, const StepDef *s) {
         switch (s->kind) {
         case STEP_SHELL:
@@ -401,6 +459,8 @@ static void check_action(Checker *c, const StepDef *s) {
                 check_template(c, s->request.context);
                 break;
         case STEP_GATE:
+                check_gate(c, s);
+                break;
         case STEP_WAIT:
         case STEP_HTTP:
         case STEP_RUNBOOK:
@@ -420,32 +480,75 @@ static void check_step(Checker *c, const StepDef *s) {
         c->step = NULL;
 }
 
+/* Those of the noted ones that may be without a value when the run begins. */
+static int input_set(const Checker *c, const uint8_t *a, const uint8_t *b, InputSet *ret) {
+        const Runbook *rb = c->rb;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < rb->n_inputs; i++)
+                n += (a[i] || b[i]) && rb->inputs[i].required && !rb->inputs[i].has_default;
+        if (n == 0)
+                return 0;
+        ret->items = calloc(n, sizeof(unsigned));
+        if (!ret->items)
+                return -ENOMEM;
+        for (unsigned i = 0; i < rb->n_inputs; i++)
+                if ((a[i] || b[i]) && rb->inputs[i].required && !rb->inputs[i].has_default)
+                        ret->items[ret->n++] = i;
+        return 0;
+}
+
+/* What it names is in c->in_condition then. */
+static void check_condition_of(Checker *c, const Expr *e, InputSet *ret) {
+        memset(c->in_condition, 0, c->rb->n_inputs);
+        c->noted = c->in_condition;
+        check_condition(c, e);
+        if (input_set(c, c->in_condition, c->in_condition, ret) < 0)
+                c->result = -ENOMEM;
+        c->noted = c->in_activity;
+}
+
 static void check_activity(Checker *c, ActivityDef *a) {
         c->activity = a;
+        c->env_levels = 2;
+        check_condition_of(c, a->condition, &a->condition_inputs);
+        memcpy(c->in_activity, c->in_condition, c->rb->n_inputs);
         check_env_values(c, a->env, a->n_env, 1);
         c->env_levels = 2;
-        check_condition(c, a->condition);
         check_template(c, a->working_directory);
         for (unsigned i = 0; i < a->n_steps && c->result != -ENOMEM; i++)
                 check_step(c, a->steps + i);
+        if (c->result != -ENOMEM && input_set(c, c->in_activity, c->in_env, &a->inputs) < 0)
+                c->result = -ENOMEM;
         c->activity = NULL;
 }
 
-static void check_phase(Checker *c, const PhaseDef *ph) {
+static void check_phase(Checker *c, PhaseDef *ph) {
         c->phase = ph;
         c->env_levels = 1;
-        check_condition(c, ph->condition);
+        check_condition_of(c, ph->condition, &ph->condition_inputs);
         for (unsigned i = 0; i < ph->n_activities && c->result != -ENOMEM; i++)
                 check_activity(c, c->rb->activities + ph->first_activity + i);
         c->phase = NULL;
 }
 
-int runbook_check(Parser *p) {
-        Checker c = { .p = p, .rb = p->rb };
+static int check_all(Checker *c) {
+        c->noted = c->in_env;
+        check_env_values(c, c->rb->env, c->rb->n_env, 0);
+        c->noted = c->in_activity;
+        for (unsigned i = 0; i < c->rb->n_phases && c->result != -ENOMEM; i++)
+                check_phase(c, c->rb->phases + i);
+        return c->result;
+}
 
-        check_env_values(&c, c.rb->env, c.rb->n_env, 0);
-        for (unsigned i = 0; i < c.rb->n_phases && c.result != -ENOMEM; i++)
-                check_phase(&c, c.rb->phases + i);
+int runbook_check(Parser *p) {
+        size_t n = MAX(p->rb->n_inputs, (size_t) 1);
+        _cleanup_free_ uint8_t *notes = calloc(3, n);
+        Checker c = { .p = p, .rb = p->rb, .in_env = notes, .in_condition = notes + n, .in_activity = notes + 2 * n };
+
+        if (!notes)
+                return -ENOMEM;
+        (void) check_all(&c);
         hashmap_free(c.inputs.map);
         hashmap_free(c.steps.map);
         for (size_t i = 0; i < ELEMENTSOF(c.env); i++)

@@ -17,6 +17,43 @@ static void many_retries(const ActivityDef *a, Diagnostics *d) {
                              a->name, a->retry.max, RETRIES_USUAL_MAX);
 }
 
+static void many_run_retries(const Runbook *r, Diagnostics *d) {
+        if (r->retry.max > RETRIES_USUAL_MAX)
+                diag_warning(d, r->retry_line, r->retry_column,
+                             P_("the whole run is retried %u time: more than %u seldom heal what is broken, and delay the news",
+                                "the whole run is retried %u times: more than %u seldom heal what is broken, and delay the news", r->retry.max),
+                             r->retry.max, RETRIES_USUAL_MAX);
+}
+
+/* Said where it is written: in the activity, or once for all that follow the default. */
+static void held_before_the_run_is_retried(const Runbook *r, Diagnostics *d) {
+        bool said = false;
+
+        for (unsigned i = 0; r->retry.max > 0 && i < r->n_activities; i++) {
+                const ActivityDef *a = r->activities + i;
+                if (a->failure_policy != FAILURE_HOLD)
+                        continue;
+                if (a->failure_policy_written)
+                        diag_warning(d, a->line, a->column,
+                                     _("a failure of \"%s\" waits for a person (failurePolicy: hold) before the run is retried"), a->name);
+                else if (!said) {
+                        diag_warning(d, r->retry_line, r->retry_column,
+                                     _("failures wait for a person (failurePolicy: hold) before the run is retried: leave the policy out, or the retries"));
+                        said = true;
+                }
+        }
+}
+
+static void inputs_of_a_failure(const Runbook *r, Diagnostics *d) {
+        for (size_t i = 0; r->on_failure && i < r->n_inputs; i++) {
+                const InputSpec *s = r->inputs + i;
+                if (s->required && !s->has_default && !json_has(r->on_failure_inputs, s->name))
+                        diag_warning(d, r->on_failure_line, r->on_failure_column,
+                                     _("a run that a failure starts has no value for the required input \"%s\": give it one here under \"inputs\", or a default"),
+                                     s->name);
+        }
+}
+
 /* A command whose exit status is only an output. It may still be killed or time out, but that is not what retries are written for. */
 static bool is_lenient(const StepDef *s) {
         return s->kind == STEP_SHELL && !s->shell.throw_on_error;
@@ -54,13 +91,14 @@ static void pre_not_undone(const ActivityDef *a, Diagnostics *d) {
                         a->name);
 }
 
+/* A gate behind it goes back to the steps that the question is about, in the same attempt. */
 static void asks_again(const ActivityDef *a, Diagnostics *d) {
         const bool retries = a->retry_written && a->retry.max > 0;
 
         if (!retries && list_length(a, LIST_MAIN) < 2)
                 return;
         for (unsigned i = a->list_start[LIST_MAIN]; i < a->list_start[LIST_MAIN + 1]; i++)
-                if (a->steps[i].kind == STEP_APPROVAL) {
+                if (a->steps[i].kind == STEP_APPROVAL && !a->steps[i].gated) {
                         diag_warning(d, a->steps[i].line, a->steps[i].column,
                                      _("every new attempt of \"%s\" asks for this approval again: put it into an activity of its own"),
                                      a->name);
@@ -135,6 +173,9 @@ void runbook_lint(const Runbook *r, Diagnostics *d) {
                 many_retries, retries_in_vain, pre_not_undone, asks_again, tolerated_outputs,
         };
 
+        many_run_retries(r, d);
+        held_before_the_run_is_retried(r, d);
+        inputs_of_a_failure(r, d);
         for (unsigned i = 0; i < r->n_activities; i++)
                 for (size_t k = 0; k < ELEMENTSOF(rules); k++)
                         rules[k](r->activities + i, d);

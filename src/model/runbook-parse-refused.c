@@ -3,15 +3,11 @@
 #include "i18n.h"
 #include "runbook-parse.h"
 
-static const char *const exclusive_ends[] = { "continue", "fail", NULL };
 static const char *const http_methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL };
 static const char *const child_modes[] = { "wait", "detach", NULL };
-static const char *const catch_ups[] = { "none", "last", "all", NULL };
 static const char *const concurrency_policies[] = { "queue", "skip", "replace", NULL };
 
-#define GATE_ITERATIONS_MAX 1000u
 #define CONCURRENCY_MAX 1000u
-#define TRIGGERS_MAX 100u
 #define SECRETS_MAX 100u
 
 static int check_template(Reader *r, const Field *f, const Node *node, void *target) {
@@ -24,12 +20,6 @@ static int check_text(Reader *r, const Field *f, const Node *node, void *target)
         _cleanup_(template_freep) Template *t = NULL;
 
         return text_template_parse(r->userdata, node, &t);
-}
-
-static int check_expression(Reader *r, const Field *f, const Node *node, void *target) {
-        _cleanup_(expr_freep) Expr *e = NULL;
-
-        return condition_compile(r->tree, node, r->d, &e);
 }
 
 static int check_map_of(Reader *r, const Node *node, FieldRead read) {
@@ -49,30 +39,6 @@ static int check_texts(Reader *r, const Field *f, const Node *node, void *target
 static int check_values(Reader *r, const Field *f, const Node *node, void *target) {
         return check_map_of(r, node, check_template);
 }
-
-static const Field route_fields[] = {
-        FIELD_CHECKED("restartFrom", field_string, .required = true, .valid = object_name_is_valid, .form = N_("the id of a step")),
-        FIELD_CHECKED("context", check_template),
-};
-DEFINE_FIELD_TABLE(route_table, "route", N_("a route of a gate"), route_fields);
-
-static int check_route(Reader *r, const Field *f, const Node *node, void *target) {
-        static const Field end = { .names = exclusive_ends };
-
-        return node->type == NODE_MAP ? fields_read(r, &route_table, node, NULL) : field_enum(r, &end, node, NULL);
-}
-
-static int check_routes(Reader *r, const Field *f, const Node *node, void *target) {
-        return check_map_of(r, node, check_route);
-}
-
-static const Field gate_fields[] = {
-        FIELD_CHECKED("decision", check_expression, .required = true),
-        FIELD_CHECKED("routes", check_routes, .required = true),
-        FIELD_CHECKED("default", check_route),
-        FIELD_CHECKED("maxIterations", field_unsigned, .max = GATE_ITERATIONS_MAX),
-};
-DEFINE_FIELD_TABLE(gate_table, "gate", N_("\"with\" of builtin:gate"), gate_fields);
 
 static const Field wait_fields[] = {
         FIELD_CHECKED("for", field_timespan, .group = GROUP_ACTION),
@@ -112,10 +78,6 @@ static const Field child_fields[] = {
 };
 DEFINE_FIELD_TABLE(child_table, "child", N_("\"with\" of runbook:NAME"), child_fields);
 
-int handler_check_gate(Parser *p, const Node *uses, const Node *with) {
-        return fields_read(&p->r, &gate_table, with, NULL);
-}
-
 int handler_check_wait(Parser *p, const Node *uses, const Node *with) {
         int k = fields_read(&p->r, &wait_table, with, NULL);
 
@@ -153,39 +115,6 @@ DEFINE_FIELD_TABLE(concurrency_table, "concurrency", N_("\"concurrency\""), conc
 
 int field_concurrency(Reader *r, const Field *f, const Node *node, void *target) {
         return fields_read(r, &concurrency_table, node, NULL);
-}
-
-static const Field trigger_fields[] = {
-        FIELD_CHECKED("cron", field_string, .group = GROUP_ACTION),
-        FIELD_CHECKED("calendar", field_string, .group = GROUP_ACTION),
-        FIELD_CHECKED("onFailureOf", field_names, .group = GROUP_ACTION, .valid = runbook_name_is_valid, .form = N_("a name of a runbook")),
-        FIELD_CHECKED("timezone", field_string),
-        FIELD_CHECKED("catchUp", field_enum, .names = catch_ups),
-        FIELD_CHECKED("inputs", field_map),
-};
-DEFINE_FIELD_TABLE(trigger_table, "trigger", N_("a trigger"), trigger_fields);
-
-static int check_trigger(Reader *r, const Node *node) {
-        int k = fields_read(r, &trigger_table, node, NULL);
-
-        if (k >= 0 && !node_get(node, "cron") && !node_get(node, "calendar") && !node_get(node, "onFailureOf"))
-                k = node_error(r, node, _("a trigger needs \"cron\", \"calendar\" or \"onFailureOf\""));
-        if (k >= 0 && node_get(node, "onFailureOf") && (node_get(node, "timezone") || node_get(node, "catchUp")))
-                k = node_error(r, node, _("\"timezone\" and \"catchUp\" do not go with \"onFailureOf\""));
-        return k;
-}
-
-int field_triggers(Reader *r, const Field *f, const Node *node, void *target) {
-        int result = expect_type(r, node, NODE_LIST), k;
-
-        if (result >= 0 && node->n_children > TRIGGERS_MAX)
-                return node_error(r, node, _("\"%s\" has %zu entries; at most %u are allowed"), node_label(node), node->n_children,
-                                  TRIGGERS_MAX);
-        for (size_t i = 0; result != -ENOMEM && node->type == NODE_LIST && i < node->n_children; i++) {
-                k = check_trigger(r, node->children[i]);
-                result = k < 0 ? k : result;
-        }
-        return result;
 }
 
 int field_secrets(Reader *r, const Field *f, const Node *node, void *target) {

@@ -164,6 +164,11 @@ static int read_input(Parser *p, const Node *uses, const Node *with, StepDef *s)
         return request_parse(p, with, &s->request);
 }
 
+static int read_gate(Parser *p, const Node *uses, const Node *with, StepDef *s) {
+        s->kind = STEP_GATE;
+        return gate_parse(p, with, &s->gate);
+}
+
 typedef struct Handler {
         const char *name;
         bool is_prefix;
@@ -177,8 +182,8 @@ static const Handler handlers[] = {
         { .name = "builtin:shell", .needs_with = true, .read = read_shell },
         { .name = "builtin:exec", .needs_with = true, .read = read_exec },
         { .name = "builtin:approval", .read = read_approval },
-        { .name = "builtin:input", .needs_with = true, .feature = FEATURE_INPUT_REQUEST, .read = read_input },
-        { .name = "builtin:gate", .needs_with = true, .feature = FEATURE_GATE, .check = handler_check_gate },
+        { .name = "builtin:input", .needs_with = true, .read = read_input },
+        { .name = "builtin:gate", .needs_with = true, .read = read_gate },
         { .name = "builtin:wait", .needs_with = true, .feature = FEATURE_WAIT, .check = handler_check_wait },
         { .name = "builtin:http", .needs_with = true, .feature = FEATURE_HTTP, .check = handler_check_http },
         { .name = "runbook:", .is_prefix = true, .feature = FEATURE_RUNBOOK, .check = handler_check_runbook },
@@ -220,14 +225,6 @@ static int uses_parse(Parser *p, const Node *uses, const Node *with, StepDef *s)
         return k;
 }
 
-static int input_parse(Parser *p, const Node *input, StepDef *s) {
-        int k = read_input(p, NULL, input, s);
-
-        if (k >= 0)
-                (void) feature_check(FEATURE_INPUT_REQUEST, input, p->r.d);
-        return k;
-}
-
 int action_parse(Parser *p, const Node *place, const Action *a, StepDef *s) {
         s->handler_timeout = USEC_INFINITY;
         if (a->with && !a->uses)
@@ -243,7 +240,7 @@ int action_parse(Parser *p, const Node *place, const Action *a, StepDef *s) {
         if (a->approval)
                 return read_approval(p, NULL, a->approval, s);
         if (a->input)
-                return input_parse(p, a->input, s);
+                return read_input(p, NULL, a->input, s);
         return node_error(&p->r, place, _("a step needs \"run\" or \"uses\""));
 }
 

@@ -14,7 +14,6 @@
 static int field_inputs(Reader *r, const Field *f, const Node *node, void *target);
 static int field_owners(Reader *r, const Field *f, const Node *node, void *target);
 static int field_run_env(Reader *r, const Field *f, const Node *node, void *target);
-static int field_run_retry(Reader *r, const Field *f, const Node *node, void *target);
 static int field_defaults(Reader *r, const Field *f, const Node *node, void *target);
 
 #define RUNBOOK_FORM N_("a name of a runbook: a small letter or digit, then at most 63 small letters, digits, \".\", \"_\" and \"-\"")
@@ -24,7 +23,7 @@ static const char *const executor_names[] = { "process", "unit", NULL };
 static const char *const resume_names[] = { "activity", "step", NULL };
 
 typedef struct RunbookDraft {
-        const Node *name, *phases;
+        const Node *name, *retries, *retry, *triggers, *phases;
         char *description, *version;
         usec_t timeout;
         unsigned failure_policy, partial_success;
@@ -40,14 +39,12 @@ static const Field runbook_fields[] = {
         FIELD_CHECKED("secrets", field_secrets, .feature = FEATURE_SECRETS),
         FIELD("timeout", field_timespan, RunbookDraft, timeout, .group = GROUP_TIMEOUT),
         FIELD("timeoutMs", field_milliseconds, RunbookDraft, timeout, .group = GROUP_TIMEOUT),
-        FIELD_CHECKED("retry", field_run_retry, .group = GROUP_RETRY, .feature = FEATURE_RUN_RETRY),
-        FIELD_CHECKED("retries", field_run_retry, .group = GROUP_RETRY, .feature = FEATURE_RUN_RETRY),
-        FIELD("failurePolicy", field_enum, RunbookDraft, failure_policy, .names = failure_policy_names, .feature = FEATURE_HOLD,
-              .feature_values = 1u << FAILURE_HOLD),
-        FIELD("partialSuccess", field_enum, RunbookDraft, partial_success, .names = partial_success_names,
-              .feature = FEATURE_PARTIAL_SUCCESS, .feature_values = 1u << PARTIAL_ALLOW | 1u << PARTIAL_FAIL),
+        FIELD("retries", field_map, RunbookDraft, retries, .group = GROUP_RETRY),
+        FIELD("retry", field_map, RunbookDraft, retry, .group = GROUP_RETRY),
+        FIELD("failurePolicy", field_enum, RunbookDraft, failure_policy, .names = failure_policy_names),
+        FIELD("partialSuccess", field_enum, RunbookDraft, partial_success, .names = partial_success_names),
         FIELD_CHECKED("concurrency", field_concurrency, .feature = FEATURE_CONCURRENCY),
-        FIELD_CHECKED("triggers", field_triggers, .feature = FEATURE_TRIGGERS),
+        FIELD("triggers", field_list, RunbookDraft, triggers),
         FIELD_CHECKED("defaults", field_defaults),
         FIELD("phases", field_list, RunbookDraft, phases, .required = true),
 };
@@ -58,8 +55,7 @@ static const Field defaults_fields[] = {
         FIELD("retry", field_map, Defaults, retry, .group = GROUP_RETRY),
         FIELD("timeout", field_timespan, Defaults, timeout, .group = GROUP_TIMEOUT, .max = ACTIVITY_TIMEOUT_MAX),
         FIELD("timeoutMs", field_milliseconds, Defaults, timeout, .group = GROUP_TIMEOUT, .max = ACTIVITY_TIMEOUT_MAX),
-        FIELD("failurePolicy", field_enum, Defaults, failure_policy, .names = failure_policy_names, .feature = FEATURE_HOLD,
-              .feature_values = 1u << FAILURE_HOLD),
+        FIELD("failurePolicy", field_enum, Defaults, failure_policy, .names = failure_policy_names),
         FIELD_CHECKED("user", field_string, .feature = FEATURE_USER),
         FIELD_CHECKED("executor", field_enum, .names = executor_names, .feature = FEATURE_EXECUTOR_UNIT, .feature_values = 1u << 1),
         FIELD("shell", field_shell, Defaults, shell),
@@ -76,7 +72,7 @@ static const Field phase_fields[] = {
         FIELD("description", field_text, PhaseDraft, def.description),
         FIELD("needs", field_names_node, PhaseDraft, needs),
         FIELD("if", field_any, PhaseDraft, condition),
-        FIELD("critical", field_bool, PhaseDraft, def.critical, .feature = FEATURE_NON_CRITICAL, .feature_values = 1u << 0),
+        FIELD("critical", field_bool, PhaseDraft, def.critical),
         FIELD("activities", field_list, PhaseDraft, activities, .required = true),
 };
 DEFINE_FIELD_TABLE(phase_table, "phase", N_("a phase"), phase_fields);
@@ -98,8 +94,7 @@ static const Field activity_fields[] = {
         FIELD("retry", field_map, ActivityDraft, retry, .group = GROUP_RETRY),
         FIELD("timeout", field_timespan, ActivityDraft, def.timeout, .group = GROUP_TIMEOUT, .max = ACTIVITY_TIMEOUT_MAX),
         FIELD("timeoutMs", field_milliseconds, ActivityDraft, def.timeout, .group = GROUP_TIMEOUT, .max = ACTIVITY_TIMEOUT_MAX),
-        FIELD("failurePolicy", field_enum, ActivityDraft, failure_policy, .group = GROUP_POLICY, .names = failure_policy_names,
-              .feature = FEATURE_HOLD, .feature_values = 1u << FAILURE_HOLD),
+        FIELD("failurePolicy", field_enum, ActivityDraft, failure_policy, .group = GROUP_POLICY, .names = failure_policy_names),
         FIELD("continueOnError", field_bool, ActivityDraft, continue_on_error, .group = GROUP_POLICY),
         FIELD("hooks", field_map, ActivityDraft, hooks),
         FIELD("env", field_map, ActivityDraft, env),
@@ -109,10 +104,8 @@ static const Field activity_fields[] = {
         FIELD_CHECKED("executor", field_enum, .names = executor_names, .feature = FEATURE_EXECUTOR_UNIT, .feature_values = 1u << 1),
         FIELD_CHECKED("limits", field_map, .feature = FEATURE_LIMITS),
         FIELD_CHECKED("sandbox", field_map, .feature = FEATURE_SANDBOX),
-        FIELD("onInterrupt", field_enum, ActivityDraft, on_interrupt, .names = on_interrupt_names, .feature = FEATURE_ON_INTERRUPT,
-              .feature_values = 1u << INTERRUPT_HOLD | 1u << INTERRUPT_FAIL),
-        FIELD("resume", field_enum, ActivityDraft, resume, .names = resume_names, .feature = FEATURE_RESUME_STEP,
-              .feature_values = 1u << 1),
+        FIELD("onInterrupt", field_enum, ActivityDraft, on_interrupt, .names = on_interrupt_names),
+        FIELD("resume", field_enum, ActivityDraft, resume, .names = resume_names),
         FIELD("approval", field_map, ActivityDraft, action.approval, .group = GROUP_ACTION),
         FIELD("input", field_map, ActivityDraft, action.input, .group = GROUP_ACTION),
         FIELD("run", field_any, ActivityDraft, action.run, .group = GROUP_ACTION),
@@ -137,21 +130,16 @@ static int field_owners(Reader *r, const Field *f, const Node *node, void *targe
 static int field_inputs(Reader *r, const Field *f, const Node *node, void *target) {
         Parser *p = r->userdata;
 
-        return input_specs_parse(r, node, &p->rb->inputs, &p->rb->n_inputs);
+        int k = input_specs_parse(r, node, &p->rb->inputs, &p->rb->n_inputs);
+
+        p->inputs_bad = k < 0;
+        return k;
 }
 
 static int field_run_env(Reader *r, const Field *f, const Node *node, void *target) {
         Parser *p = r->userdata;
 
         return env_parse(p, node, &p->rb->env, &p->rb->n_env);
-}
-
-static int field_run_retry(Reader *r, const Field *f, const Node *node, void *target) {
-        RetryPolicy policy = {};
-        int k = retries_parse(r->userdata, streq(f->key, "retries") ? node : NULL, node, &policy);
-
-        retry_policy_done(&policy);
-        return k;
 }
 
 static int field_defaults(Reader *r, const Field *f, const Node *node, void *target) {
@@ -276,13 +264,19 @@ static int activity_retry(Parser *p, const ActivityDraft *d, ActivityDef *a) {
         return 0;
 }
 
+/* What follows a failure where nothing says it: a person decides, but not about what the run can do without, nor before the whole run was
+ * tried again. */
+static unsigned default_policy(const Parser *p, const ActivityDef *a) {
+        if (p->defaults.failure_policy != UNSET)
+                return p->defaults.failure_policy;
+        return p->rb->phases[a->phase].critical && p->rb->retry.max == 0 ? FAILURE_HOLD : FAILURE_FAIL;
+}
+
 static void activity_policies(Parser *p, const ActivityDraft *d, ActivityDef *a) {
         unsigned policy = d->continue_on_error ? FAILURE_CONTINUE : d->failure_policy;
 
         a->failure_policy_written = policy != UNSET;
-        if (policy == UNSET)
-                policy = p->defaults.failure_policy != UNSET ? p->defaults.failure_policy : FAILURE_FAIL;
-        a->failure_policy = (FailurePolicy) policy;
+        a->failure_policy = (FailurePolicy) (policy == UNSET ? default_policy(p, a) : policy);
         a->on_interrupt = (OnInterrupt) d->on_interrupt;
         a->resume_step = d->resume == 1;
         if (a->timeout == 0)
@@ -566,6 +560,16 @@ static int runbook_policy(Parser *p, const Node *root, const RunbookDraft *d) {
         return 0;
 }
 
+static int run_retry(Parser *p, const RunbookDraft *d) {
+        const Node *n = d->retries ? d->retries : d->retry;
+
+        if (!n)
+                return 0;
+        p->rb->retry_line = n->key_line;
+        p->rb->retry_column = n->key_column;
+        return retries_parse(p, d->retries, d->retry, &p->rb->retry);
+}
+
 static int runbook_read(Parser *p, const Node *root, const char *file_name) {
         RunbookDraft d = { .failure_policy = UNSET, .timeout = USEC_INFINITY };
         int result;
@@ -581,6 +585,8 @@ static int runbook_read(Parser *p, const Node *root, const char *file_name) {
         p->rb->timeout = d.timeout;
         p->rb->partial_success = (PartialSuccess) d.partial_success;
         if (result == -ENOMEM || fatal(&result, runbook_name(p, d.name, file_name)) || fatal(&result, runbook_policy(p, root, &d)) ||
+            fatal(&result, run_retry(p, &d)) ||
+            (d.triggers && fatal(&result, triggers_parse(p, d.triggers, d.name || file_name))) ||
             !d.phases || fatal(&result, phases_parse(p, d.phases)) || p->names_bad || p->rb->n_phases == 0 ||
             fatal(&result, needs_resolve(p)))
                 return result;

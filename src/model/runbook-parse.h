@@ -49,6 +49,7 @@ typedef struct Parser {
         IntMap *conditions;                             /* Expr → Node of an `if`, for positions of what it names */
         bool names_bad;                                 /* a phase or an activity has no usable name: what refers to it can't be judged */
         bool too_many_steps;
+        bool inputs_bad;                                /* values can't be held against them */
 } Parser;
 
 /* What a step does, as written in a step or in an activity that has one. */
@@ -74,14 +75,16 @@ int steps_parse(Parser *p, const Node *list, StepList which, StepDef *steps);
 
 /* runbook-parse-refused.c: what is checked and then refused. */
 int handler_check_input(Parser *p, const Node *uses, const Node *with);
-int handler_check_gate(Parser *p, const Node *uses, const Node *with);
+int gate_parse(Parser *p, const Node *with, GateSpec *ret);
 int handler_check_wait(Parser *p, const Node *uses, const Node *with);
 int handler_check_http(Parser *p, const Node *uses, const Node *with);
 int handler_check_runbook(Parser *p, const Node *uses, const Node *with);
 int handler_check_plugin(Parser *p, const Node *uses, const Node *with);
-int field_triggers(Reader *r, const Field *f, const Node *node, void *target);
 int field_concurrency(Reader *r, const Field *f, const Node *node, void *target);
 int field_secrets(Reader *r, const Field *f, const Node *node, void *target);
+
+/* runbook-parse-triggers.c: named says whether the runbook's name is known. */
+int triggers_parse(Parser *p, const Node *list, bool named);
 
 /* runbook-check.c: what expressions name. */
 int runbook_check(Parser *p);

@@ -18,6 +18,8 @@ DEFINE_NAME_TABLE(FailurePolicy, failure_policy, failure_policy_names);
 DEFINE_NAME_TABLE(PartialSuccess, partial_success, partial_success_names);
 DEFINE_NAME_TABLE(OnInterrupt, on_interrupt, on_interrupt_names);
 DEFINE_NAME_TABLE(OnTimeout, on_timeout, on_timeout_names);
+static const char *const gate_action_names[_GATE_ACTION_MAX] = { [GATE_CONTINUE] = "continue", [GATE_FAIL] = "fail", [GATE_RESTART] = "restart" };
+DEFINE_NAME_TABLE(GateAction, gate_action, gate_action_names);
 DEFINE_NAME_TABLE(StepKind, step_kind, step_kind_names);
 
 static void env_free(EnvVar *env, size_t n) {
@@ -50,6 +52,16 @@ static void request_done(RequestSpec *q) {
         specs_free(q->fields, q->n_fields);
 }
 
+static void gate_done(GateSpec *g) {
+        expr_free(g->decision);
+        for (size_t i = 0; i < g->n_routes; i++) {
+                free(g->routes[i].value);
+                free(g->routes[i].restart_from);
+                template_free(g->routes[i].context);
+        }
+        free(g->routes);
+}
+
 static void action_done(StepDef *s) {
         switch (s->kind) {
         case STEP_SHELL:
@@ -66,6 +78,8 @@ static void action_done(StepDef *s) {
                 request_done(&s->request);
                 break;
         case STEP_GATE:
+                gate_done(&s->gate);
+                break;
         case STEP_WAIT:
         case STEP_HTTP:
         case STEP_RUNBOOK:
@@ -96,6 +110,8 @@ static void activity_done(ActivityDef *a) {
         free(a->working_directory_text);
         template_free(a->working_directory);
         free(a->user);
+        free(a->condition_inputs.items);
+        free(a->inputs.items);
 }
 
 static void phase_done(PhaseDef *p) {
@@ -103,6 +119,13 @@ static void phase_done(PhaseDef *p) {
         free(p->description);
         expr_free(p->condition);
         graph_done(&p->graph);
+        free(p->condition_inputs.items);
+}
+
+static void names_free(char **names) {
+        for (char **n = names; n && *n; n++)
+                free(*n);
+        free(names);
 }
 
 static void runbook_free(Runbook *r) {
@@ -122,6 +145,9 @@ static void runbook_free(Runbook *r) {
         principals_free(r->owners, r->n_owners);
         specs_free(r->inputs, r->n_inputs);
         env_free(r->env, r->n_env);
+        retry_policy_done(&r->retry);
+        names_free(r->on_failure_of);
+        json_unref(r->on_failure_inputs);
         free(r);
 }
 
@@ -271,6 +297,8 @@ static int make_activity(const void *item, Json **ret) {
 
         if (!o || json_set_string(o, "name", a->name) < 0 || json_set_string(o, "description", a->description) < 0 ||
             json_set_string(o, "failurePolicy", failure_policy_to_string(a->failure_policy)) < 0 || json_set_uint(o, "retries", a->retry.max) < 0 ||
+            json_set_string(o, "onInterrupt", on_interrupt_to_string(a->on_interrupt)) < 0 ||
+            json_set_string(o, "resume", a->resume_step ? "step" : "activity") < 0 ||
             list_to_json(o, "steps", a->steps, a->n_steps, sizeof(StepDef), make_step) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(o);
@@ -301,11 +329,30 @@ static int phases_to_json(const Runbook *r, Json *object) {
         return json_set(object, "phases", TAKE_PTR(l));
 }
 
+/* What follows failures; a list, since a runbook may have triggers of other kinds. */
+static int triggers_to_json(const Runbook *r, Json *object) {
+        _cleanup_json_ Json *l = json_new_array(), *t = json_new_object(), *names = json_new_array();
+        int k = l && t && names ? 0 : -ENOMEM;
+
+        for (char **n = r->on_failure_of; k >= 0 && n && *n; n++) {
+                Json *s = json_new_string(*n);
+                k = s ? json_append(names, s) : -ENOMEM;
+        }
+        if (k >= 0)
+                k = json_set(t, "onFailureOf", TAKE_PTR(names));
+        if (k >= 0)
+                k = json_set(t, "inputs", r->on_failure_inputs ? json_ref(r->on_failure_inputs) : json_new_object());
+        if (k >= 0 && r->on_failure)
+                k = json_append(l, TAKE_PTR(t));
+        return k < 0 ? k : json_set(object, "triggers", TAKE_PTR(l));
+}
+
 int runbook_to_json(const Runbook *r, Json **ret) {
         _cleanup_json_ Json *o = json_new_object(), *text = json_new_string_n(r->text, r->text_size);
 
         if (!o || !text || json_set_string(o, "name", r->name) < 0 || json_set_string(o, "description", r->description) < 0 ||
-            json_set_string(o, "version", r->version) < 0 ||
+            json_set_string(o, "version", r->version) < 0 || json_set_uint(o, "retries", r->retry.max) < 0 ||
+            json_set_string(o, "partialSuccess", partial_success_to_string(r->partial_success)) < 0 || triggers_to_json(r, o) < 0 ||
             list_to_json(o, "inputs", r->inputs, r->n_inputs, sizeof(InputSpec), make_input) < 0 || phases_to_json(r, o) < 0 ||
             json_set_string(o, "format", r->format == TREE_JSON ? "json" : "yaml") < 0 || json_set(o, "text", TAKE_PTR(text)) < 0)
                 return -ENOMEM;

@@ -60,6 +60,28 @@ typedef struct RequestSpec {
         OnTimeout on_timeout;
 } RequestSpec;
 
+/* Where a gate sends the attempt on. */
+typedef enum GateAction { GATE_CONTINUE, GATE_FAIL, GATE_RESTART, _GATE_ACTION_MAX, _GATE_ACTION_INVALID = -EINVAL } GateAction;
+DECLARE_NAME_TABLE(GateAction, gate_action);            /* continue fail restart */
+#define GATE_ITERATIONS_DEFAULT 3u
+#define GATE_ITERATIONS_MAX 1000u
+
+typedef struct GateRoute {
+        char *value;                                    /* of the decision as text; NULL: the default */
+        GateAction action;
+        char *restart_from;                             /* id of a step before the gate, in its list */
+        unsigned restart_step;                          /* its index in the activity's steps */
+        Template *context;                              /* given to the steps that run again; or NULL */
+        unsigned line, column;                          /* of restart_from */
+} GateRoute;
+
+typedef struct GateSpec {
+        Expr *decision;
+        GateRoute *routes;                              /* with the default last */
+        size_t n_routes;
+        unsigned max_iterations;                        /* how often it may send back */
+} GateSpec;
+
 typedef struct StepDef {
         StepList list;
         unsigned number;                                /* within its list, from 1 */
@@ -78,15 +100,23 @@ typedef struct StepDef {
                         size_t n_argv;
                 } exec;
                 RequestSpec request;                    /* STEP_APPROVAL, STEP_INPUT */
+                GateSpec gate;
         };
         EnvVar *env;
         size_t n_env;
         usec_t timeout;                                 /* USEC_INFINITY: none */
         usec_t handler_timeout;                         /* builtin:shell's own fence, with.timeout; USEC_INFINITY: none */
         bool continue_on_error;
+        bool gated;                                     /* the next step is a gate that decides by this one: a rejection is its to judge */
         bool needs_stdout;                              /* the runbook refers to its outputs.stdout */
         unsigned line, column;
 } StepDef;
+
+/* Inputs of the runbook by index, ascending: of those that may have no value (required, without a default). */
+typedef struct InputSet {
+        unsigned *items;
+        unsigned n;
+} InputSet;
 
 typedef struct ActivityDef {
         char *name, *description;
@@ -110,6 +140,7 @@ typedef struct ActivityDef {
         char *working_directory_text;                   /* for messages; NULL: the workspace */
         Template *working_directory;
         char *user;                                     /* NULL: as the daemon */
+        InputSet condition_inputs, inputs;              /* named in its `if`; in anything of it, or in what it inherits */
         unsigned line, column;
 } ActivityDef;
 
@@ -120,6 +151,7 @@ typedef struct PhaseDef {
         Expr *condition;
         unsigned first_activity, n_activities;          /* a slice of Runbook.activities */
         Graph graph;
+        InputSet condition_inputs;                      /* named in its `if` */
         unsigned line, column;
 } PhaseDef;
 
@@ -137,6 +169,12 @@ typedef struct Runbook {
         EnvVar *env;
         size_t n_env;
         usec_t timeout;                                 /* of the run; USEC_INFINITY: none */
+        RetryPolicy retry;                              /* of the whole run; max 0: none */
+        unsigned retry_line, retry_column;
+        bool on_failure;                                /* triggers: {onFailureOf: …}: started after a failure … */
+        char **on_failure_of;                           /* … of these runbooks, NULL-terminated; NULL: of any */
+        Json *on_failure_inputs;                        /* given to such a run; they fit the declarations. NULL: none */
+        unsigned on_failure_line, on_failure_column;
         PartialSuccess partial_success;
         PhaseDef *phases;
         unsigned n_phases;

@@ -2,7 +2,8 @@
  * are the only place that knows; whoever changes a state asks here, and the picture in the docs is made from them.
  *
  * A move from a state to itself is not a move. Final states are left only by a retry of the whole run, which starts its phases and
- * activities again from `pending`, and by the one move that a dead-lettered run has: cancelled. */
+ * activities again from `pending`, and by the one move that a dead-lettered run has: cancelled. Pending becomes success or ignored
+ * where another run's work is carried over; what a person decided about a held failure is pending until it is carried out. */
 #include "states.h"
 
 #define S(state) (1u << (state))
@@ -36,6 +37,9 @@ static const char *const waiting_for_names[_WAITING_FOR_MAX] = {
 static const char *const cause_names[_CAUSE_MAX] = {
         [CAUSE_INITIAL] = "initial", [CAUSE_RETRY] = "retry", [CAUSE_MANUAL] = "manual", [CAUSE_RESUME] = "resume", [CAUSE_RUN_RETRY] = "run-retry",
 };
+static const char *const resolution_names[_RESOLUTION_MAX] = {
+        [RESOLUTION_RETRY] = "retry", [RESOLUTION_IGNORE] = "ignore", [RESOLUTION_ABORT] = "abort",
+};
 static const char *const step_list_names[_STEP_LIST_MAX] = {
         [LIST_PRE] = "pre", [LIST_ON_SUCCESS] = "onSuccess", [LIST_ON_FAILURE] = "onFailure", [LIST_POST] = "post",
 };
@@ -48,6 +52,7 @@ DEFINE_NAME_TABLE(StepState, step_state, step_state_names);
 DEFINE_NAME_TABLE(WaitingFor, waiting_for, waiting_for_names);
 DEFINE_NAME_TABLE(Cause, cause, cause_names);
 DEFINE_NAME_TABLE(StepList, step_list, step_list_names);
+DEFINE_NAME_TABLE(Resolution, resolution, resolution_names);
 
 /* The ends that a run may come to once it has started; `skipped` too, because a phase's `if` may have waited for an input. */
 #define RUN_ENDS (S(RUN_SUCCESS) | S(RUN_PARTIAL_SUCCESS) | S(RUN_FAILED) | S(RUN_EXHAUSTED) | S(RUN_TIMED_OUT) | S(RUN_REJECTED) | \
@@ -71,7 +76,8 @@ static const uint32_t phase_moves[_PHASE_STATE_MAX] = {
 };
 
 static const uint32_t activity_moves[_ACTIVITY_STATE_MAX] = {
-        [ACTIVITY_PENDING] = S(ACTIVITY_RUNNING) | S(ACTIVITY_ON_HOLD) | S(ACTIVITY_FAILED) | S(ACTIVITY_SKIPPED) | S(ACTIVITY_CANCELLED),
+        [ACTIVITY_PENDING] = S(ACTIVITY_RUNNING) | S(ACTIVITY_ON_HOLD) | S(ACTIVITY_SUCCESS) | S(ACTIVITY_FAILED) | S(ACTIVITY_IGNORED) |
+                             S(ACTIVITY_SKIPPED) | S(ACTIVITY_CANCELLED),
         [ACTIVITY_RUNNING] = S(ACTIVITY_BACKOFF) | S(ACTIVITY_ON_HOLD) | S(ACTIVITY_INTERRUPTED) | S(ACTIVITY_SUCCESS) | S(ACTIVITY_FAILED) |
                              S(ACTIVITY_CANCELLED),
         [ACTIVITY_BACKOFF] = S(ACTIVITY_RUNNING) | S(ACTIVITY_FAILED) | S(ACTIVITY_CANCELLED),
@@ -86,9 +92,11 @@ static const uint32_t attempt_moves[_ATTEMPT_STATE_MAX] = {
         [ATTEMPT_RUNNING] = S(ATTEMPT_SUCCESS) | S(ATTEMPT_FAILED) | S(ATTEMPT_INTERRUPTED) | S(ATTEMPT_CANCELLED),
 };
 
-/* Back to pending: a step of onSuccess, onFailure or post that was interrupted runs once more in the same attempt. */
+/* Back to pending: a step of onSuccess, onFailure or post that was interrupted runs once more in the same attempt. A gate takes no time: it goes
+ * from pending to its end. */
 static const uint32_t step_moves[_STEP_STATE_MAX] = {
-        [STEP_PENDING] = S(STEP_RUNNING) | S(STEP_WAITING_APPROVAL) | S(STEP_WAITING_INPUT) | S(STEP_FAILED) | S(STEP_SKIPPED) | S(STEP_CANCELLED),
+        [STEP_PENDING] = S(STEP_RUNNING) | S(STEP_WAITING_APPROVAL) | S(STEP_WAITING_INPUT) | S(STEP_SUCCESS) | S(STEP_FAILED) | S(STEP_SKIPPED) |
+                         S(STEP_CANCELLED),
         [STEP_RUNNING] = S(STEP_PENDING) | S(STEP_WAITING_APPROVAL) | S(STEP_WAITING_INPUT) | S(STEP_SUCCESS) | S(STEP_FAILED) | S(STEP_CANCELLED),
         [STEP_WAITING_APPROVAL] = S(STEP_SUCCESS) | S(STEP_FAILED) | S(STEP_CANCELLED),
         [STEP_WAITING_INPUT] = S(STEP_SUCCESS) | S(STEP_FAILED) | S(STEP_CANCELLED),

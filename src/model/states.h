@@ -33,6 +33,10 @@ typedef enum StepState {
 
 typedef enum WaitingFor { WAITING_NOTHING, WAITING_APPROVAL, WAITING_INPUT, WAITING_DECISION, _WAITING_FOR_MAX, _WAITING_FOR_INVALID = -EINVAL } WaitingFor;
 typedef enum Cause { CAUSE_INITIAL, CAUSE_RETRY, CAUSE_MANUAL, CAUSE_RESUME, CAUSE_RUN_RETRY, _CAUSE_MAX, _CAUSE_INVALID = -EINVAL } Cause;
+/* What a person decides about a held failure. */
+typedef enum Resolution {
+        RESOLUTION_NONE, RESOLUTION_RETRY, RESOLUTION_IGNORE, RESOLUTION_ABORT, _RESOLUTION_MAX, _RESOLUTION_INVALID = -EINVAL,
+} Resolution;
 /* The lists of steps of an activity, in the order in which they run. */
 typedef enum StepList { LIST_PRE, LIST_MAIN, LIST_ON_SUCCESS, LIST_ON_FAILURE, LIST_POST, _STEP_LIST_MAX, _STEP_LIST_INVALID = -EINVAL } StepList;
 
@@ -43,6 +47,7 @@ DECLARE_NAME_TABLE(AttemptState, attempt_state);
 DECLARE_NAME_TABLE(StepState, step_state);
 DECLARE_NAME_TABLE(WaitingFor, waiting_for);
 DECLARE_NAME_TABLE(Cause, cause);
+DECLARE_NAME_TABLE(Resolution, resolution);             /* retry ignore abort */
 DECLARE_NAME_TABLE(StepList, step_list);                /* "pre", NULL for main, "onSuccess", "onFailure", "post" */
 
 bool run_state_is_terminal(RunState s) _const_;

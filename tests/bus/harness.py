@@ -93,7 +93,8 @@ def run_as(uid, function, *args):
 
 
 class PrivateBus:
-    """A dbus-daemon of our own. kind: 'user', where everybody may connect and call; 'system', with the policy that ships; 'open-system', where the daemon alone says no."""
+    """A dbus-daemon of our own. kind: 'user', where everybody may connect and call; 'system', with the policy that ships, where a test may play polkit;
+    'open-system', where the daemon alone says no."""
 
     POLICY = {
         'user': '<allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/><allow user="*"/>',
@@ -103,13 +104,17 @@ class PrivateBus:
                   '<allow receive_type="error"/><allow receive_type="signal"/><allow send_destination="org.freedesktop.DBus"/>',
     }
 
+    # As polkit's own file has it.
+    POLKIT = ('<policy user="root"><allow own="org.freedesktop.PolicyKit1"/></policy>'
+              '<policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/></policy>')
+
     def __init__(self, directory, kind='user'):
         self.kind = kind
         self.socket = os.path.join(directory, 'bus')
         self.address = 'unix:path=' + self.socket
         self.config = os.path.join(directory, 'bus.conf')
         self.process = None
-        include = '<include>%s/dbus/org.runbookd1.conf</include>' % SOURCE if kind == 'system' else ''
+        include = '<include>%s/dbus/org.runbookd1.conf</include>%s' % (SOURCE, self.POLKIT) if kind == 'system' else ''
         with open(self.config, 'w', encoding='utf-8') as f:
             f.write('<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">'
                     '<busconfig><type>%s</type><listen>%s</listen><auth>EXTERNAL</auth><policy context="default">%s</policy>%s'
@@ -436,6 +441,7 @@ class TestCase(unittest.TestCase):
 INVALID_ARGS = 'org.freedesktop.DBus.Error.InvalidArgs'
 ACCESS_DENIED = 'org.freedesktop.DBus.Error.AccessDenied'
 UNKNOWN_OBJECT = 'org.freedesktop.DBus.Error.UnknownObject'
+AUTHENTICATION_REQUIRED = 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired'
 LIMITS_EXCEEDED = 'org.freedesktop.DBus.Error.LimitsExceeded'
 
 HELLO = '''

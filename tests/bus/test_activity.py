@@ -108,7 +108,7 @@ class Activities(harness.TestCase):
 
     def test_options(self):
         run = self.asking()
-        for method, options in (('Approve', {'comment': 'x'}), ('Approve', {'Fields': 'x'}), ('Approve', {'Override': True}), ('Reject', {'Fields': dbus.Dictionary({}, signature='sv')}),
+        for method, options in (('Approve', {'comment': 'x'}), ('Approve', {'Fields': 'x'}), ('Approve', {'Override': 'yes'}), ('Reject', {'Fields': dbus.Dictionary({}, signature='sv')}),
                                 ('Approve', {'Comment': 5})):
             with self.error(INVALID_ARGS):
                 run.activity('sign-off', method, 'a{sv}', dbus.Dictionary(options, signature='sv'))

@@ -222,6 +222,16 @@ class Stop(harness.TestCase):
         self.daemon.kill9()
         self.daemon.start()
         self.assertEqual(run.wait_ended(), 'dlq')
+        # S3.31: the only way out of a state that is an end
+        self.assertEqual(self.daemon.get(PATH, MANAGER, 'RunsDeadLetter'), 1)
+        signals = harness.Signals(self.daemon)
+        run.call('Cancel', 'a{sv}', {'Comment': 'looked at'})
+        self.assertEqual((run.get('State'), self.daemon.get(PATH, MANAGER, 'RunsDeadLetter')), ('cancelled', 0))
+        signals.settle()
+        self.assertEqual([c['State'] for c, _ in signals.changes(run.path) if 'State' in c], ['cancelled'])
+        signals.close()
+        with self.error('WrongState'):
+            run.call('Cancel', 'a{sv}', {})
 
     def test_nothing_is_left(self):
         mark = '1001.%d' % os.getpid()          # is found by it
@@ -379,6 +389,41 @@ class Storage(harness.TestCase):
         harness.wait_until(approved, 'the storage to be tried again')
         self.assertEqual(run.wait_ended(), 'success')
         self.assertEqual(len(run.events('request-answered')), 1)
+        signals.close()
+
+    def test_fix_that_is_not_stored(self):
+        """A held failure stays as it was, with the definition that it had, and nothing is told."""
+        text = 'phases: [{name: p, activities: [{name: a, run: exit 1}, {name: b, run: echo b}]}]'
+        fixed = 'phases: [{name: p, activities: [{name: new, needs: [], run: echo new}, {name: a, needs: [], run: echo fixed}, {name: b, run: echo b}]}]'
+        self.daemon.write_runbook('fix', text)
+        run = self.daemon.start_run('fix')
+        run.wait_state('on-hold')
+        before = (run.describe(), run.history(), run.call('GetDefinition'))
+        self.daemon.write_runbook('fix', fixed)
+        signals = harness.Signals(self.daemon)
+        self.limit(1)
+        for method, options in (('Retry', {'Reload': True}), ('Ignore', {}), ('Abort', {})):
+            with self.error('StorageUnavailable'):
+                run.activity('a', method, 'a{sv}', dbus.Dictionary(options, signature='sv'))
+        self.assertEqual((run.describe(), run.history(), run.call('GetDefinition')), before)
+        signals.settle()
+        self.assertEqual([s for s in signals.seen if s[2] != 'PropertiesChanged' or s[0] != PATH], [])
+        self.limit(resource.RLIM_INFINITY)
+
+        def retried():
+            try:
+                run.activity('a', 'Retry', 'a{sv}', dbus.Dictionary({'Reload': True}, signature='sv'))
+                return True
+            except dbus.DBusException as e:
+                self.assertEqual(e.get_dbus_name(), harness.ERROR + 'StorageUnavailable')
+                return False
+        harness.wait_until(retried, 'the storage to be tried again')
+        self.assertEqual(run.wait_ended(), 'success')
+        signals.wait('RunFinished')
+        signals.settle()
+        for name, count in (('new', 1), ('a', 2), ('b', 1)):
+            changed = [c for c, _ in signals.changes(run.activity_path(name))]
+            self.assertEqual(([c['State'] for c in changed if 'State' in c][-1], [c['Attempt'] for c in changed if 'Attempt' in c]), ('success', [count]), name)
         signals.close()
 
 

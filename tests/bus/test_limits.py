@@ -167,6 +167,10 @@ phases:
           - {run: 'printf "{\\"message\\": \\"bad \\377\\"}" >"$RUNBOOK_ERROR"; exit 1'}
 ''')
         run = self.daemon.start_run('dirty')
+        run.wait_state('on-hold')
+        self.assertEqual([str(r[5]) for r in self.daemon.manager('ListRequests') if r[0] == run.id], ['bad \ufffd'])
+        run.activity('a', 'GetRequest')
+        run.activity('a', 'Abort', 'a{sv}', {})
         self.assertEqual(run.wait_ended(), 'failed')
         run.history()
         run.describe()

@@ -62,12 +62,12 @@ class Manager(harness.TestCase):
         os.unlink(path)
 
     def test_unknown_option(self):
-        for options in ({'dedupKey': 'x'}, {'Foo': 1}, {'StartAt': dbus.UInt64(1)}, {'': ''}):
+        for options in ({'dedupKey': 'x'}, {'Foo': 1}, {'ReplayOf': dbus.UInt32(1)}, {'': ''}):
             with self.error(INVALID_ARGS):
                 self.daemon.start_run('hello', **options)
 
     def test_option_of_wrong_type(self):
-        for options in ({'DedupKey': 1}, {'Strict': 'yes'}, {'Labels': 'a=b'}, {'Labels': dbus.Dictionary({'a': 1}, signature='sv')}, {'Comment': True}):
+        for options in ({'DedupKey': 1}, {'StartAt': dbus.Int64(1)}, {'Only': 'main'}, {'Strict': 'yes'}, {'Labels': 'a=b'}, {'Labels': dbus.Dictionary({'a': 1}, signature='sv')}, {'Comment': True}):
             with self.error(INVALID_ARGS):
                 self.daemon.start_run('hello', **options)
 

@@ -47,6 +47,17 @@ static Json *finished(const World *w) { return json_new_uint(w->n_finished); }
 static Json *started(const World *w) { return json_new_bool(w->run->started_at > 0); }
 static Json *elapsed(const World *w) { return seconds(w->now.wall - w->run->created_at); }
 static Json *next(const World *w) { return seconds(world_next_deadline(w)); }
+static Json *run_attempt(const World *w) { return json_new_uint(w->run->attempt); }
+static Json *inputs(const World *w) { return json_ref(w->run->inputs); }
+static Json *trigger(const World *w) { return string_or_null(w->run->trigger); }
+static Json *number_of_run(uint32_t n) { return n > 0 ? json_new_uint(n) : NULL; }
+static Json *replay_of(const World *w) { return number_of_run(w->run->replay_of); }
+static Json *root_run(const World *w) { return number_of_run(w->run->root_run); }
+/* From the creation of the run, on the wall clock; null where there is none. */
+static Json *since_creation(const World *w, usec_t at) { return at > 0 ? seconds(at - w->run->created_at) : NULL; }
+static Json *next_retry_of_run(const World *w) { return since_creation(w, w->run->next_retry_at); }
+static Json *scheduled_for(const World *w) { return since_creation(w, w->run->scheduled_for); }
+static Json *started_after(const World *w) { return since_creation(w, w->run->started_at); }
 
 static Json *status_text(const World *w) {
         _cleanup_free_ char *text = run_status_text(w->run);
@@ -80,7 +91,9 @@ static const struct {
                         { "requests", requests },
         { "resolved", resolved },   { "finished", finished },      { "started", started },      { "elapsed", elapsed },
                         { "next", next },
-        { "events", events },       { "counts", counts },
+        { "events", events },       { "counts", counts },          { "attempt", run_attempt },  { "inputs", inputs },
+        { "trigger", trigger },     { "replayOf", replay_of },     { "rootRun", root_run },
+        { "nextRetryAt", next_retry_of_run }, { "scheduledFor", scheduled_for }, { "startedAfter", started_after },
 };
 
 /* ---- of an activity ---- */
@@ -95,11 +108,12 @@ static Json *waiting_for(const World *w, const Activity *a) {
 }
 /* From the creation of the run, on the wall clock. */
 static Json *next_retry(const World *w, const Activity *a) {
-        return a->next_retry_at ? seconds(a->next_retry_at - w->run->created_at) : NULL;
+        return since_creation(w, a->next_retry_at);
 }
 static Json *deadline(const World *w, const Activity *a) {
-        return a->request && a->request->deadline ? seconds(a->request->deadline - w->run->created_at) : NULL;
+        return since_creation(w, a->request ? a->request->deadline : 0);
 }
+static Json *reused_from(const World *w, const Activity *a) { return number_of_run(a->reused_from); }
 
 static Json *attempts(const World *w, const Activity *a) {
         Json *j = json_new_array();
@@ -126,17 +140,17 @@ static Json *attempt_errors(const World *w, const Activity *a) {
 }
 
 /* "pre:1=success step-1=failed": what an attempt shows. */
-static char *steps_text(const Activity *a, const Attempt *t) {
+static char *steps_text(const Attempt *t) {
         StrBuf b = { 0 };
 
-        for (unsigned i = 0; t && i < a->def->n_steps; i++)
-                if (t->steps[i].state != STEP_PENDING || a->def->steps[i].list <= LIST_MAIN)
-                        strbuf_appendf(&b, "%s%s=%s", b.n > 0 ? " " : "", a->def->steps[i].id, step_state_to_string(t->steps[i].state));
+        for (unsigned i = 0; t && i < t->def->n_steps; i++)
+                if (t->steps[i].state != STEP_PENDING || t->def->steps[i].list <= LIST_MAIN)
+                        strbuf_appendf(&b, "%s%s=%s", b.n > 0 ? " " : "", t->def->steps[i].id, step_state_to_string(t->steps[i].state));
         return strbuf_take(&b);
 }
 
 static Json *steps(const World *w, const Activity *a) {
-        _cleanup_free_ char *text = steps_text(a, activity_attempt(a));
+        _cleanup_free_ char *text = steps_text(activity_attempt(a));
         return json_new_string(strempty(text));
 }
 
@@ -144,7 +158,7 @@ static Json *all_steps(const World *w, const Activity *a) {
         Json *j = json_new_array();
 
         for (size_t i = 0; i < a->n_attempts; i++) {
-                _cleanup_free_ char *text = steps_text(a, &a->attempts[i]);
+                _cleanup_free_ char *text = steps_text(&a->attempts[i]);
                 (void) json_append(j, json_new_string(strempty(text)));
         }
         return j;
@@ -155,9 +169,20 @@ static Json *step_errors(const World *w, const Activity *a) {
         const Attempt *t = activity_attempt(a);
         Json *j = json_new_object();
 
-        for (unsigned i = 0; t && i < a->def->n_steps; i++)
+        for (unsigned i = 0; t && i < t->def->n_steps; i++)
                 if (t->steps[i].error)
-                        (void) json_set_string(j, a->def->steps[i].id, error_code(t->steps[i].error));
+                        (void) json_set_string(j, t->def->steps[i].id, error_code(t->steps[i].error));
+        return j;
+}
+
+/* Steps of the newest attempt that were taken over from an earlier one. */
+static Json *reused(const World *w, const Activity *a) {
+        const Attempt *t = activity_attempt(a);
+        Json *j = json_new_array();
+
+        for (unsigned i = 0; t && i < t->def->n_steps; i++)
+                if (t->steps[i].reused)
+                        (void) json_append(j, json_new_string(t->def->steps[i].id));
         return j;
 }
 
@@ -195,7 +220,7 @@ static const struct {
                         { "causes", causes },
         { "attemptErrors", attempt_errors }, { "steps", steps },           { "allSteps", all_steps },      { "stepErrors", step_errors },
                         { "waits", waits },
-        { "history", history },
+        { "history", history },           { "reusedFrom", reused_from },   { "reused", reused },
 };
 
 static void expect_activities(Scenario *s, size_t k, const Json *map) {
@@ -213,7 +238,7 @@ static void expect_activities(Scenario *s, size_t k, const Json *map) {
 
 static void expect_phases(Scenario *s, const Json *map, bool reasons) {
         JSON_OBJECT_FOREACH(map, name, value) {
-                const PhaseDef *d = runbook_phase(s->runbook, name);
+                const PhaseDef *d = runbook_phase(s->world.run->runbook, name);
                 const Phase *p = d ? &s->world.run->phases[d->index] : NULL;
                 if (!p)
                         scenario_fail(s, "no phase %s", name);
@@ -262,6 +287,16 @@ static void expect_directory(Scenario *s, const Json *map) {
                 expect_equal(s, key, value, json_ref(json_get(s->world.directory, key)));
 }
 
+/* Objects may have more members than are named; all else must be the same. */
+static bool json_holds(const Json *found, const Json *named) {
+        if (json_type(named) != JSON_OBJECT)
+                return json_equal(found, named);
+        JSON_OBJECT_FOREACH(named, key, value)
+                if (!json_holds(json_get(found, key), value))
+                        return false;
+        return json_type(found) == JSON_OBJECT;
+}
+
 /* The members that are named, of the open request as people see it. */
 static void expect_request(Scenario *s, const Json *map) {
         JSON_OBJECT_FOREACH(map, name, members) {
@@ -273,7 +308,43 @@ static void expect_request(Scenario *s, const Json *map) {
                         continue;
                 }
                 JSON_OBJECT_FOREACH(members, key, value)
-                        expect_equal(s, key, value, json_ref(json_get(found, key)));
+                        if (!json_holds(json_get(found, key), value))
+                                expect_equal(s, key, value, json_ref(json_get(found, key)));
+        }
+}
+
+/* ---- the history ---- */
+
+static Json *entry_of(const Stored *e) {
+        Json *j = json_new_object(), *data = NULL;
+
+        if (e->data)
+                (void) json_parse(e->data, strlen(e->data), &data);
+        (void) json_set_string(j, "type", e->type);
+        (void) json_set_string(j, "subject", e->subject);
+        (void) json_set_string(j, "step", e->step);
+        (void) json_set_string(j, "user", e->user);
+        (void) json_set_uint(j, "attempt", e->row.attempt);
+        (void) json_set(j, "data", data);
+        return j;
+}
+
+/* Each is found after the one before it. */
+static void expect_entries(Scenario *s, const Json *list) {
+        size_t next = 0;
+
+        for (size_t i = 0; i < json_length(list); i++) {
+                bool found = false;
+
+                while (!found && next < s->world.n_stored) {
+                        _cleanup_json_ Json *entry = entry_of(&s->world.stored[next++]);
+                        found = json_holds(entry, json_at(list, i));
+                }
+                if (found)
+                        continue;
+                _cleanup_free_ char *text = json_to_string(json_at(list, i), false);
+                scenario_fail(s, "the history has no such entry, or not there: %s", strempty(text));
+                return;
         }
 }
 
@@ -282,7 +353,7 @@ static const struct {
         void (*check)(Scenario *s, const Json *map);
 } other_values[] = {
         { "phases", phase_states }, { "phaseReasons", phase_reasons }, { "env", expect_env }, { "argv", expect_argv },
-                        { "directory", expect_directory }, { "request", expect_request },
+                        { "directory", expect_directory }, { "request", expect_request }, { "entries", expect_entries },
 };
 
 static void expect_one(Scenario *s, const char *key, const Json *value) {

@@ -5,15 +5,24 @@
 
 #include "world.h"
 
+/* What is known of an activity besides its state. */
+typedef struct Watched {
+        unsigned *starts;                               /* of each step in its newest attempt */
+        unsigned n_steps;
+        bool attempted, succeeded;                      /* in this try of the run */
+        bool bad;                                       /* failed for good and not tolerated */
+} Watched;
+
 typedef struct Invariants {
         Run *shadow;
-        unsigned *starts;                               /* of each step of each activity in its newest attempt */
-        unsigned *first;                                /* activity -> index of its first step in starts */
-        bool cancel_asked, timed_out, gave_up;
-        int deciding;                                   /* index of the activity of the deciding failure, -1 */
+        Watched *watched;                               /* of each activity */
+        unsigned n_watched;
+        uint32_t last_seq;
+        bool cancel_asked, timed_out, gave_up, aborted;
+        const Activity *deciding;                       /* of the deciding failure; the shadow's */
         char *broken;                                   /* the first thing that did not hold */
 } Invariants;
 
-int invariants_init(Invariants *v, const Runbook *runbook);
+int invariants_init(Invariants *v, uint32_t id, Runbook *runbook);
 void invariants_done(Invariants *v);
 void invariants_watch(Invariants *v, World *w);

@@ -47,6 +47,8 @@ static void compare_step(Compare *c, const StepRun *a, const StepRun *b) {
         NUMBER(state);
         NUMBER(exit_code);
         NUMBER(rerun);
+        NUMBER(reused);
+        NUMBER(iterations);
         NUMBER(started_at);
         NUMBER(finished_at);
         NUMBER(log_start);
@@ -55,7 +57,11 @@ static void compare_step(Compare *c, const StepRun *a, const StepRun *b) {
         JSON(error);
 }
 
-static void compare_attempt(Compare *c, unsigned n_steps, const Attempt *a, const Attempt *b) {
+static void compare_attempt(Compare *c, const Attempt *a, const Attempt *b) {
+        if (a->def != b->def) {
+                differ(c, "attempt.def", "another", "definition");
+                return;
+        }
         NUMBER(number);
         NUMBER(cause);
         NUMBER(state);
@@ -70,7 +76,8 @@ static void compare_attempt(Compare *c, unsigned n_steps, const Attempt *a, cons
         NUMBER(hooks_timed_out);
         NUMBER(hook_list);
         JSON(error);
-        for (unsigned i = 0; i < n_steps; i++)
+        JSON(context);
+        for (unsigned i = 0; i < a->def->n_steps; i++)
                 compare_step(c, &a->steps[i], &b->steps[i]);
 }
 
@@ -85,6 +92,7 @@ static void compare_request(Compare *c, const Request *a, const Request *b) {
         STRING(context);
         NUMBER(required);
         NUMBER(opened_at);
+        JSON(wanted);
         NUMBER(deadline);
         NUMBER(n_answers);
         for (size_t i = 0; i < MIN(a->n_answers, b->n_answers); i++) {
@@ -106,18 +114,25 @@ static void compare_activity(Compare *c, const Activity *a, const Activity *b) {
         NUMBER(log_end);
         NUMBER(tolerated);
         NUMBER(given_up);
+        NUMBER(aborted);
+        NUMBER(resolution);
+        NUMBER(reused_from);
         JSON(outputs);
+        JSON(given_outputs);
+        JSON(reused_steps);
         JSON(error);
         compare_request(c, a->request, b->request);
         NUMBER(n_attempts);
+        NUMBER(n_earlier);
         for (size_t i = 0; i < MIN(a->n_attempts, b->n_attempts); i++)
-                compare_attempt(c, a->def->n_steps, &a->attempts[i], &b->attempts[i]);
+                compare_attempt(c, &a->attempts[i], &b->attempts[i]);
 }
 
 static void compare_phase(Compare *c, const Phase *a, const Phase *b) {
         c->where = a->def->name;
         NUMBER(state);
         STRING(reason);
+        NUMBER(not_selected);
         NUMBER(started_at);
         NUMBER(finished_at);
         NUMBER(n_moving);
@@ -138,6 +153,15 @@ static void compare_run(Compare *c, const Run *a, const Run *b) {
         NUMBER(created_at);
         NUMBER(started_at);
         NUMBER(finished_at);
+        NUMBER(scheduled_for);
+        NUMBER(next_retry_at);
+        NUMBER(attempt);
+        NUMBER(replay_of);
+        NUMBER(root_run);
+        NUMBER(workspace_from);
+        NUMBER(workspace_wanted);
+        NUMBER(aborted);
+        NUMBER(paused_from);
         NUMBER(last_seq);
         STRING(reason);
         NUMBER(n_moving);
@@ -150,6 +174,7 @@ static void compare_run(Compare *c, const Run *a, const Run *b) {
         NUMBER(start_wanted);
         JSON(inputs);
         JSON(labels);
+        JSON(payload);
         same_number(c, "deciding", a->deciding ? a->deciding->def->index + 1 : 0, b->deciding ? b->deciding->def->index + 1 : 0);
         for (unsigned i = 0; i < _ACTIVITY_STATE_MAX; i++)
                 NUMBER(counts[i]);
@@ -158,11 +183,13 @@ static void compare_run(Compare *c, const Run *a, const Run *b) {
 char *run_difference(const Run *a, const Run *b) {
         Compare c = { 0 };
 
+        if (a->runbook != b->runbook)
+                return strdup("they follow different definitions\n");
         compare_run(&c, a, b);
         for (unsigned i = 0; i < a->runbook->n_phases; i++)
                 compare_phase(&c, &a->phases[i], &b->phases[i]);
         for (unsigned i = 0; i < a->runbook->n_activities; i++)
-                compare_activity(&c, &a->activities[i], &b->activities[i]);
+                compare_activity(&c, a->activities[i], b->activities[i]);
         if (c.text.n == 0) {
                 strbuf_done(&c.text);
                 return NULL;
@@ -180,7 +207,7 @@ static int check_settled(const World *w, Run *again, char **ret_difference) {
                 r = run_decide(again, &w->now, &w->limits, &slots, &o);
         if (r >= 0 && o.n_events > 0) {
                 *ret_difference = xasprintf("the folded run goes on by itself: %s %s", event_type_to_string(o.events[0]->type),
-                                strempty(event_subject(o.events[0], w->runbook)));
+                                strempty(event_subject(o.events[0], again->runbook)));
                 r = -EBADMSG;
         }
         for (DeadlineClock c = 0; r >= 0 && c < _DEADLINE_CLOCK_MAX; c++)

@@ -9,21 +9,38 @@ static char *test_log_tail(void *userdata, const Activity *a, const Attempt *t, 
         return xasprintf("log of %s attempt %u", a->def->name, t->number);
 }
 
-int world_init(World *w, Runbook *runbook, Json *inputs, unsigned slots) {
+int world_know_definition(World *w, Runbook *runbook) {
+        if (!GREEDY_REALLOC(w->definitions, w->n_definitions_allocated, w->n_definitions + 1))
+                return -ENOMEM;
+        w->definitions[w->n_definitions++] = runbook_ref(runbook);
+        return 0;
+}
+
+Runbook *world_definition(const World *w, const char *hash) {
+        for (size_t i = 0; i < w->n_definitions; i++)
+                if (streq_ptr(w->definitions[i]->hash, hash))
+                        return w->definitions[i];
+        return NULL;
+}
+
+int world_init(World *w, const WorldStart *start) {
         static const Actor alice = { .uid = 1000, .user = "alice" };
+        static const Stamp some_time = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 };
+        RunOptions options = start->options;
         int r;
 
         *w = (World) {
-                .runbook = runbook_ref(runbook),
-                .now = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 },
+                .runbook = runbook_ref(start->runbook), .now = start->now.wall > 0 ? start->now : some_time,
                 .limits = { .max_resumes = 3, .hook_timeout = 5 * USEC_PER_MINUTE, .log_tail = test_log_tail },
-                .max_slots = slots, .slots = slots, .env = json_new_object(), .argv = json_new_object(), .directory = json_new_object(),
-                                .resolved = json_new_array(), .again = json_new_array(),
+                .max_slots = start->slots, .slots = start->slots, .env = json_new_object(), .argv = json_new_object(),
+                .directory = json_new_object(), .resolved = json_new_array(), .again = json_new_array(),
         };
-        r = run_new(7, w->runbook, &w->run);
-        if (r < 0)
-                return r;
-        return run_create(w->run, &w->now, &alice, &(RunOptions) { .inputs = inputs, .trigger = "manual" }, &w->outcome);
+        if (options.scheduled_for > 0)                  /* a span until here */
+                options.scheduled_for += w->now.wall;
+        r = world_know_definition(w, start->runbook);
+        if (r >= 0)
+                r = run_new(start->id, w->runbook, &w->run);
+        return r < 0 ? r : run_create(w->run, &w->now, &alice, &options, &w->outcome);
 }
 
 static void stored_done(Stored *s) {
@@ -54,6 +71,9 @@ void world_done(World *w) {
         json_unref(w->resolved);
         json_unref(w->again);
         run_free(w->run);
+        for (size_t i = 0; i < w->n_definitions; i++)
+                runbook_unref(w->definitions[i]);
+        free(w->definitions);
         runbook_unref(w->runbook);
         *w = (World) { 0 };
 }
@@ -64,15 +84,17 @@ static char *dup_or_null(const char *s) {
         return s ? strdup(s) : NULL;
 }
 
+/* A turn that changes the definition begins with that, so that all its events speak of the new one. */
 static int store_event(World *w, const Event *e) {
+        const Runbook *rb = w->run->runbook;
         Stored *s;
         int r;
 
         if (!GREEDY_REALLOC(w->stored, w->n_stored_allocated, w->n_stored + 1))
                 return -ENOMEM;
         s = &w->stored[w->n_stored];
-        *s = (Stored) { .type = strdup(event_type_to_string(e->type)), .subject = dup_or_null(event_subject(e, w->runbook)),
-                        .step = dup_or_null(event_step_id(e, w->runbook)), .user = dup_or_null(e->user) };
+        *s = (Stored) { .type = strdup(event_type_to_string(e->type)), .subject = dup_or_null(event_subject(e, rb)),
+                        .step = dup_or_null(event_step_id(e, rb)), .user = dup_or_null(e->user) };
         w->n_stored++;
         r = event_encode(e, &s->data);
         if (r < 0)
@@ -83,13 +105,28 @@ static int store_event(World *w, const Event *e) {
         return w->watcher.event ? w->watcher.event(w->watcher.userdata, w, &s->row) : 0;
 }
 
+int world_decode(const World *w, const EventText *row, const Runbook *runbook, Event **ret) {
+        _cleanup_(event_freep) Event *e = NULL;
+        int r = event_decode(row, runbook, &e);
+
+        if (r < 0)
+                return r;
+        if (e->type == EVENT_DEFINITION_CHANGED) {
+                e->runbook = runbook_ref(world_definition(w, json_string(json_get(e->data, "definition"))));
+                if (!e->runbook)
+                        return -ENOENT;
+        }
+        *ret = TAKE_PTR(e);
+        return 0;
+}
+
 int world_fold(const World *w, Run **ret) {
         _cleanup_(run_freep) Run *r = NULL;
         int k = run_new(w->run->id, w->runbook, &r);
 
         for (size_t i = 0; k >= 0 && i < w->n_stored; i++) {
                 _cleanup_(event_freep) Event *e = NULL;
-                k = event_decode(&w->stored[i].row, w->runbook, &e);
+                k = world_decode(w, &w->stored[i].row, r->runbook, &e);
                 if (k >= 0)
                         k = run_apply(r, e);
                 if (k < 0)
@@ -283,9 +320,21 @@ void world_sleep(World *w, usec_t span) {
         w->time_was_bent = true;
 }
 
-usec_t world_next_deadline(const World *w) {
-        usec_t steps = run_next_deadline(w->run, CLOCK_OF_STEPS), waits = run_next_deadline(w->run, CLOCK_OF_WAITS);
+void world_set_clock(World *w, usec_t wall) {
+        w->now.wall = wall;
+        w->time_was_bent = true;
+}
 
-        return MIN(steps == USEC_INFINITY ? USEC_INFINITY : usec_sub(steps, w->now.mono),
-                        waits == USEC_INFINITY ? USEC_INFINITY : usec_sub(waits, w->now.boottime));
+usec_t world_next_deadline(const World *w) {
+        const usec_t now[_DEADLINE_CLOCK_MAX] = {
+                [CLOCK_OF_STEPS] = w->now.mono, [CLOCK_OF_WAITS] = w->now.boottime, [CLOCK_OF_DATES] = w->now.wall,
+        };
+        usec_t next = USEC_INFINITY;
+
+        for (DeadlineClock c = 0; c < _DEADLINE_CLOCK_MAX; c++) {
+                usec_t when = run_next_deadline(w->run, c);
+                if (when != USEC_INFINITY)
+                        next = MIN(next, usec_sub(when, now[c]));
+        }
+        return next;
 }

@@ -27,7 +27,9 @@ typedef struct Watcher {
 typedef enum Crash { CRASH_CLEAN, CRASH_KILL, CRASH_REBOOT } Crash;
 
 struct World {
-        Runbook *runbook;
+        Runbook *runbook;                               /* that the run began with; it follows run->runbook */
+        Runbook **definitions;                          /* all that it may have been given since, to be found by their hash; references */
+        size_t n_definitions, n_definitions_allocated;
         Run *run;
         Stamp now;
         Limits limits;
@@ -52,17 +54,29 @@ struct World {
         size_t n_processes, n_processes_allocated;
 };
 
-int world_init(World *w, Runbook *runbook, Json *inputs, unsigned slots);
+typedef struct WorldStart {
+        uint32_t id;
+        Runbook *runbook;
+        Stamp now;                                      /* wall 0: some time */
+        RunOptions options;
+        unsigned slots;
+} WorldStart;
+int world_init(World *w, const WorldStart *start);
 void world_done(World *w);
 int world_turn(World *w);                               /* decide, store, carry out effects */
+int world_know_definition(World *w, Runbook *runbook);  /* takes a reference */
+Runbook *world_definition(const World *w, const char *hash); /* borrowed; NULL: not known */
 int world_end_process(World *w, size_t i, const StepEnd *end);
 int world_cannot_start(World *w, size_t i);             /* the engine tried five times and gives up */
 int world_set_slots(World *w, unsigned slots);          /* other runs take or give back slots */
 int world_crash(World *w, Crash how, usec_t down);      /* drops the run, folds it again from what was stored, recovers */
 usec_t world_next_deadline(const World *w);             /* a span; USEC_INFINITY: there is none */
+void world_set_clock(World *w, usec_t wall);            /* somebody sets the wall clock */
 void world_pass(World *w, usec_t span);
 void world_sleep(World *w, usec_t span);                /* the machine is suspended */
 char *world_process_key(const World *w, size_t i);      /* "activity/step", new string */
+/* Reads a stored event back, with the definition that the run had or, for definition-changed, gets. */
+int world_decode(const World *w, const EventText *row, const Runbook *runbook, Event **ret);
 /* Folds the stored events into a new run. */
 int world_fold(const World *w, Run **ret);
 /* Is the fold of the stored events equal to the live run, and has nothing left to decide that the live run had not? 0, or -EBADMSG and a

@@ -16,7 +16,7 @@ import sys
 import time
 
 PACKAGES = ('systemd', 'systemd-sysv', 'dbus', 'dbus-user-session', 'libpam-systemd', 'procps', 'passwd', 'util-linux', 'libsystemd0', 'libjson-c5', 'libyaml-0-2', 'libinih1',
-            'libsqlite3-0', 'libsmartcols1', 'libmd0')
+            'libsqlite3-0', 'libsmartcols1', 'libmd0', 'polkitd')
 CGROUPS = '/sys/fs/cgroup'
 LIMIT = 60.0                                    # seconds until a wait is given up
 

@@ -24,6 +24,7 @@ ALLOWED = {
     'engine': {'basic', 'model', 'store', 'exec'},
     'bus': {'basic', 'model', 'store', 'exec', 'engine'},
     'ctl': {'basic', 'model'},
+    'agent': {'basic'},
 }
 # A header of its own that each layer has.
 HEADER = {'basic': 'json.h', 'model': 'run.h', 'store': 'store.h', 'exec': 'executor.h', 'engine': 'engine.h', 'bus': 'bus.h'}

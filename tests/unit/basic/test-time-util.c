@@ -155,7 +155,17 @@ static void test_timestamp_refuses(void **state) {
                                           "@-1",
                                           "@1x",
                                           "+",
-                                          "+x"};
+                                          "+x",
+                                          "UTC",
+                                          " UTC",
+                                          "2026-11-21 14:03UTC",
+                                          "2026-11-21 14:03 utc",
+                                          "2026-11-21 14:03 CET",
+                                          "2026-11-21 14:03 UTC UTC",
+                                          "2026-11-21 14:03 UTC x",
+                                          "+5min UTC",
+                                          "@1 UTC",
+                                          "2026-11-21                                                           14:03 UTC"};
         static const char *const range[] = {"@99999999999999999999", "@18446744073709", "+infinity", "1960-01-01 00:00"};
         usec_t t = 7;
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
@@ -184,6 +194,31 @@ static void test_timestamp_daylight_saving(void **state) {
         assert_ok(use_utc(state));
 }
 
+/* "UTC" behind a date or a time of day counts from there, not from the local day. */
+static void test_timestamp_utc(void **state) {
+        static const struct {
+                const char *text;
+                usec_t expected;
+        } table[] = {
+                {"2026-11-21 14:03 UTC", 1795269780},
+                {"2026-11-21 14:03:07 UTC", 1795269787},
+                {"2026-07-01 UTC", 1782864000},
+                {"14:07 UTC", 1795270020},
+                {"14:03 UTC", 1795356180},
+                {"today UTC", 1795219200},
+                {"tomorrow 02:00 UTC", 1795312800},
+                {"2026-11-21  14:03  UTC", 0},
+        };
+        setenv("TZ", "XXX-11", 1);                      /* where it is the next day already */
+        tzset();
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                usec_t t = 0;
+                assert_int_equal(parse_timestamp(table[i].text, NOW, &t), table[i].expected > 0 ? 0 : -EINVAL);
+                assert_int_equal(t, table[i].expected * USEC_PER_SEC);
+        }
+        assert_ok(use_utc(state));
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arithmetic),
         cmocka_unit_test(test_parse_timespan),
@@ -194,5 +229,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_timestamp_refuses, use_utc),
         cmocka_unit_test(test_timestamp_dash),
         cmocka_unit_test(test_timestamp_daylight_saving),
+        cmocka_unit_test(test_timestamp_utc),
 };
 TEST_MAIN(tests)

@@ -233,13 +233,17 @@ typedef struct Target {
         const char *text;
         int flag;
         uint32_t number;
+        usec_t time;
         char **list;
         Json *values, *labels;
 } Target;
 
+#define LIST_MAX 64u
+
 static const BusOption table[] = {
         {"Text", OPTION_STRING, offsetof(Target, text), 4},  {"Flag", OPTION_BOOL, offsetof(Target, flag)},
-        {"Number", OPTION_U32, offsetof(Target, number)},    {"List", OPTION_STRINGS, offsetof(Target, list)},
+        {"Number", OPTION_U32, offsetof(Target, number)},    {"List", OPTION_STRINGS, offsetof(Target, list), LIST_MAX},
+        {"Time", OPTION_TIME, offsetof(Target, time)},
         {"Values", OPTION_VALUES, offsetof(Target, values)}, {"Labels", OPTION_LABELS, offsetof(Target, labels)},
 };
 
@@ -253,13 +257,15 @@ static void test_options(void **state) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(target_done) Target t = {};
         sd_bus_message *m = message_new();
-        assert_true(sd_bus_message_append(m, "a{sv}", 6, "Text", "s", "abcd", "Flag", "b", 1, "Number", "u", 7u, "List", "as", 2, "x", "y",
-                                          "Values", "a{sv}", 1, "k", "i", 1, "Labels", "a{ss}", 1, "k", "v") >= 0);
+        assert_true(sd_bus_message_append(m, "a{sv}", 7, "Text", "s", "abcd", "Flag", "b", 1, "Number", "u", 7u, "List", "as", 2, "x", "y",
+                                          "Values", "a{sv}", 1, "k", "i", 1, "Labels", "a{ss}", 1, "k", "v", "Time", "t",
+                                          UINT64_C(1) << 60) >= 0);
         seal(m);
         assert_true(bus_read_options(m, table, ELEMENTSOF(table), &t, &error) >= 0);
         assert_string_equal(t.text, "abcd");
         assert_true(t.flag);
         assert_int_equal(t.number, 7);
+        assert_int_equal(t.time, UINT64_C(1) << 60);
         assert_string_equal(t.list[1], "y");
         assert_int_equal(json_int(json_get(t.values, "k")), 1);
         assert_string_equal(json_string(json_get(t.labels, "k")), "v");
@@ -288,22 +294,47 @@ static void test_wrong_options(void **state) {
         CHECK(SD_BUS_ERROR_INVALID_ARGS, 1, "Number", "i", 1);
         CHECK(SD_BUS_ERROR_INVALID_ARGS, 1, "Flag", "s", "true");
         CHECK(SD_BUS_ERROR_INVALID_ARGS, 1, "Labels", "a{sv}", 0);
+        CHECK(SD_BUS_ERROR_INVALID_ARGS, 1, "Time", "x", INT64_C(1));
         CHECK("org.runbookd1.Error.TooLarge", 1, "Text", "s", "abcde");
         /* After what owns memory: it is freed. */
         CHECK(SD_BUS_ERROR_INVALID_ARGS, 3, "List", "as", 1, "x", "Values", "a{sv}", 0, "Nosuch", "b", 1);
 #undef CHECK
 }
 
-static void test_caps_of_options(void **state) {
+/* An option List of n strings of this size. */
+static sd_bus_message *list_new(unsigned n, size_t size) {
+        _cleanup_free_ char *text = calloc(size + 1, 1);
         sd_bus_message *m = message_new();
+        assert_non_null(text);
+        memset(text, 'x', size);
         assert_true(sd_bus_message_open_container(m, 'a', "{sv}") >= 0 && sd_bus_message_open_container(m, 'e', "sv") >= 0 &&
                     sd_bus_message_append(m, "s", "List") >= 0 && sd_bus_message_open_container(m, 'v', "as") >= 0 &&
                     sd_bus_message_open_container(m, 'a', "s") >= 0);
-        for (unsigned i = 0; i <= STATES_FILTER_MAX; i++)
-                assert_true(sd_bus_message_append(m, "s", "x") >= 0);
+        for (unsigned i = 0; i < n; i++)
+                assert_true(sd_bus_message_append(m, "s", text) >= 0);
         for (unsigned i = 0; i < 4; i++)
                 assert_true(sd_bus_message_close_container(m) >= 0);
-        check_options_refused(m, "org.runbookd1.Error.TooLarge");
+        return m;
+}
+
+static void check_list_taken(unsigned n, size_t size) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(target_done) Target t = {};
+        sd_bus_message *m = list_new(n, size);
+        seal(m);
+        assert_true(bus_read_options(m, table, ELEMENTSOF(table), &t, &error) >= 0);
+        assert_non_null(t.list);                        /* given, if empty */
+        assert_null(t.list[n]);
+        assert_int_equal(bus_check_only(t.list, &error), n == 0 ? -EINVAL : 0);
+        sd_bus_message_unref(m);
+}
+
+static void test_caps_of_options(void **state) {
+        check_options_refused(list_new(LIST_MAX + 1, 1), "org.runbookd1.Error.TooLarge");
+        check_options_refused(list_new(1, STRINGS_ENTRY_MAX + 1), "org.runbookd1.Error.TooLarge");
+        check_list_taken(LIST_MAX, STRINGS_ENTRY_MAX);
+        check_list_taken(0, 0);
+        assert_int_equal(bus_check_only(NULL, NULL), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -1,6 +1,7 @@
 /* Who calls. The other side of a socket pair plays both the callers and the bus's driver. */
 #include "test.h"
 
+#include <grp.h>
 #include <stdio.h>
 
 #include "bus-peer.h"
@@ -288,6 +289,29 @@ static void test_user_name(void **state) {
         assert_null(peers_find(w->peers, m));
 }
 
+/* Names of users and groups, and that more of them than are remembered mean the same. */
+static void test_names(void **state) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        char name[600];
+        w->uid = 0;
+        call(":1.5", 0);
+        pair_settle(&w->pair);
+        assert_true(sd_bus_message_new_method_call(w->pair.theirs, &m, "a.b", "/", "a.b", "Call") >= 0 &&
+                    sd_bus_message_set_sender(m, ":1.5") >= 0);
+        Peer *p = peers_find(w->peers, m);
+        const struct group *g = getgrgid(100);
+        for (uint32_t i = 0; i < 2 * PEER_NAMES_MAX; i++) {
+                (void) snprintf(name, sizeof(name), "no-such-%u", i);
+                assert_false(peer_is(p, name, i % 2));
+                assert_true(peer_is(p, "root", false));
+                assert_false(peer_is(p, "root", true)); /* the bus did not say so */
+                assert_true(!g || peer_is(p, g->gr_name, true));
+        }
+        memset(name, 'x', sizeof(name) - 1);
+        name[sizeof(name) - 1] = 0;
+        assert_false(peer_is(p, name, false));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 static const struct CMUnitTest tests[] = {
         TEST(test_asked_once),         TEST(test_order),
@@ -296,5 +320,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_unknown_to_the_bus), TEST(test_forged_answer),
         TEST(test_too_many_groups),
         TEST(test_no_sender),          TEST(test_user_name),
+        TEST(test_names),
 };
 TEST_MAIN(tests)

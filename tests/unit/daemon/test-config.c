@@ -41,6 +41,8 @@ static void test_defaults(void **state) {
         assert_int_equal(c.max_resumes, 3);
         assert_int_equal(c.kill_grace, 10 * USEC_PER_SEC);
         assert_int_equal(c.hook_timeout, 5 * USEC_PER_MINUTE);
+        assert_int_equal(c.hold_timeout, 0);
+        assert_int_equal(c.retry_window, 30 * USEC_PER_DAY);
         assert_int_equal(c.log_max, 16 * 1024 * 1024);
         assert_int_equal(c.log_level, LOG_INFO);
 }
@@ -83,13 +85,15 @@ static void test_reading(void **state) {
         char *directories[] = {directory, NULL};
         Config c;
         write_text("runbookd.conf", "[Runbookd]\nMaxSteps=7\nDurability=normal\nMaxResumes=0\nKillGraceSec=500ms\nHookTimeoutSec="
-                                    "1h\nLogMaxBytes=1G\nLogLevel=debug\n");
+                                    "1h\nHoldTimeoutSec=2d\nRetryWindowSec=infinity\nLogMaxBytes=1G\nLogLevel=debug\n");
         assert_ok(config_load(directories, NULL, &c));
         assert_int_equal(c.max_steps, 7);
         assert_int_equal(c.durability, DURABILITY_NORMAL);
         assert_int_equal(c.max_resumes, 0);
         assert_int_equal(c.kill_grace, 500 * USEC_PER_MSEC);
         assert_int_equal(c.hook_timeout, USEC_PER_HOUR);
+        assert_int_equal(c.hold_timeout, 2 * USEC_PER_DAY);
+        assert_int_equal(c.retry_window, USEC_INFINITY);
         assert_int_equal(c.log_max, UINT64_C(1) << 30);
         assert_int_equal(c.log_level, LOG_DEBUG);
 }
@@ -100,7 +104,7 @@ static void test_wrong_values(void **state) {
         Config c, defaults;
         config_defaults(&defaults);
         write_text("runbookd.conf", "[Runbookd]\nMaxSteps=5000\nDurability=maybe\nMaxResumes=-1\nKillGraceSec=2h\nHookTimeoutSec="
-                                    "0\nLogMaxBytes=1K\nLogLevel=9\nFoo=1\n[Other]\nMaxSteps=3\n");
+                                    "0\nHoldTimeoutSec=54w\nRetryWindowSec=0\nLogMaxBytes=1K\nLogLevel=9\nFoo=1\n[Other]\nMaxSteps=3\n");
         assert_ok(config_load(directories, NULL, &c));
         assert_memory_equal(&c, &defaults, sizeof(c));
         write_text("runbookd.conf", "[Runbookd]\nMaxSteps=x\nMaxResumes=9\n");

@@ -8,14 +8,14 @@
 
 const Actor world_actor = { .uid = 1000, .user = "alice" };
 
-const char world_chain[] = "phases:\n"
+const char world_chain[] = "failurePolicy: fail\nphases:\n"
                            "  - name: main\n"
                            "    activities:\n"
                            "      - {name: a, run: 'true'}\n"
                            "      - {name: b, run: 'true'}\n"
                            "      - {name: c, run: 'true'}\n";
 
-const char world_wide[] = "phases:\n"
+const char world_wide[] = "failurePolicy: fail\nphases:\n"
                           "  - name: main\n"
                           "    activities:\n"
                           "      - {name: w1, needs: [], run: 'true'}\n"
@@ -25,7 +25,7 @@ const char world_wide[] = "phases:\n"
                           "      - {name: w5, needs: [], run: 'true'}\n"
                           "      - {name: w6, needs: [], run: 'true'}\n";
 
-const char world_sign[] = "phases:\n"
+const char world_sign[] = "failurePolicy: fail\nphases:\n"
                           "  - name: main\n"
                           "    activities:\n"
                           "      - {name: qa, approval: {title: Ship it}}\n"
@@ -47,6 +47,10 @@ static void on_run_added(void *userdata, Run *run) {
 
 static void on_run_changed(void *userdata, Run *run) {
         strbuf_appendf(&((World *) userdata)->trace, "run %u %s\n", run->id, run_state_to_string(run->state));
+}
+
+static void on_definition_changed(void *userdata, Run *run) {
+        strbuf_appendf(&((World *) userdata)->trace, "definition %u\n", run->id);
 }
 
 static void on_activity_changed(void *userdata, Activity *a) {
@@ -81,6 +85,7 @@ static const Observer observer = {
         .committed = on_committed,
         .run_added = on_run_added,
         .run_changed = on_run_changed,
+        .definition_changed = on_definition_changed,
         .activity_changed = on_activity_changed,
         .request_opened = on_request_opened,
         .request_resolved = on_request_resolved,
@@ -105,6 +110,7 @@ int world_setup(void **state) {
         directories[0] = w->runbooks;
         w->max_steps = 4;
         w->max_resumes = 3;
+        w->retry_window = 30 * USEC_PER_DAY;
         if (mkdir(w->runbooks, 0700) < 0 || sd_event_new(&w->event) < 0 || library_new(directories, &w->library) < 0)
                 return -1;
         *state = w;
@@ -147,6 +153,7 @@ void world_open_engine(World *w) {
                 .state_directory = w->state,
                 .max_steps = w->max_steps,
                 .limits = { .max_resumes = w->max_resumes, .hook_timeout = 5 * USEC_PER_MINUTE },
+                .retry_window = w->retry_window,
                 .observer = &observer,
                 .observer_userdata = w,
         };

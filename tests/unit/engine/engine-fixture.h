@@ -15,6 +15,7 @@ typedef struct World {
         FakeExecutor *fake;
         Engine *engine;
         unsigned max_steps, max_resumes;
+        usec_t retry_window;
         StrBuf trace;                                   /* of the executor and the observer, one line a call */
         Ticket committed;                               /* the last one that was told */
         int committed_r;
@@ -46,6 +47,6 @@ unsigned world_events(World *w, uint32_t run, const char *type); /* stored ones 
 void world_fail(World *w);                              /* every flush fails from now on */
 
 extern const Actor world_actor;
-extern const char world_chain[];                        /* chain.yaml: a, b, c, one step each */
+extern const char world_chain[];                        /* chain.yaml: a, b, c, one step each; a failure is the end */
 extern const char world_wide[];                         /* wide.yaml: w1 … w6 at once */
 extern const char world_sign[];                         /* sign.yaml: an approval, then a step */

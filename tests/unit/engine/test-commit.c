@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-/* S0.4: nothing is executed or told before it is on disk; and children are prepared before the write, launched before anything is told. */
+/* Section 9: nothing is executed or told before it is on disk; and children are prepared before the write, launched before anything is
+ * told. */
 static void test_order(void **state) {
         World *w = *state;
         FakeJob *j;

@@ -72,7 +72,7 @@ static void test_stored_once(void **state) {
         assert_ok(storage_on_retry(NULL, 0, w->engine));
         world_turn(w);
         uint32_t run = world_start(w, "chain");
-        d = engine_run(w->engine, run)->definition;
+        d = engine_run(w->engine, run)->definitions.first;
         assert_true(d->stored);
         uint64_t first = d->put_in;
         world_start(w, "chain");

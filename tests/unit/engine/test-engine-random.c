@@ -1,11 +1,11 @@
-/* Seeded random lives of an engine: starts, ends, cancels, answers, failing storage, deaths, clean stops, in any order. Whatever
- * happens: nothing that has succeeded runs again, no history has a gap, everything ends, and nothing is left over. */
+/* Seeded random lives of an engine: starts, ends, cancels, answers, decisions, pauses, replays, failing storage, deaths, clean stops, in
+ * any order. Whatever happens: nothing that has succeeded runs again, no history has a gap, everything ends, and nothing is left over. */
 #include "engine-fixture.h"
 
 #include <signal.h>
 #include <stdio.h>
 
-#define SEEDS 20u
+#define SEEDS 30u
 #define STEPS 120u
 
 static uint64_t seed;
@@ -24,7 +24,7 @@ static void on_stopped(void *userdata) {
 /* ---- what may happen ---- */
 
 static void start(World *w) {
-        static const char *const names[] = { "chain", "wide", "sign", "again", "hooks" };
+        static const char *const names[] = { "chain", "wide", "sign", "again", "hooks", "held", "held", "whole" };
         _cleanup_free_ char *message = NULL;
         Ticket ticket;
         int r = world_try_start(w, names[below(ELEMENTSOF(names))], NULL, &ticket, &message);
@@ -49,7 +49,9 @@ static void end(World *w) {
         if (j->n_stops > 0)
                 fake_end(j, &(ExecResult) { .outcome = EXEC_SIGNALED, .status = SIGTERM });
         else
-                fake_end(j, &(ExecResult) { .outcome = EXEC_EXITED, .status = below(6) == 0, .log_end = below(1000) });
+                fake_end(j, &(ExecResult) { .outcome = EXEC_EXITED,
+                                            .status = below(streq(j->activity, "y") ? 2 : 6) == 0,
+                                            .log_end = below(1000) });
 }
 
 static uint32_t any_run(World *w) {
@@ -68,6 +70,78 @@ static void answer(World *w) {
         Ticket ticket;
 
         assert_true(engine_answer(w->engine, any_run(w), "qa", &world_actor, below(4) > 0, NULL, NULL, &ticket, &message) >= 0);
+}
+
+/* Retry, ignore or abort; most of the time nobody has asked. */
+static int decide(World *w, uint32_t run, const char *activity, unsigned how) {
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+
+        switch (how) {
+        case 0:
+                return engine_ignore(w->engine, run, activity, &world_actor, NULL, NULL, &ticket, &message);
+        case 1:
+                return engine_abort(w->engine, run, activity, &world_actor, NULL, &ticket, &message);
+        default:
+                return engine_retry(w->engine, run, activity, &world_actor, &(RetryRequest) { .reload = how % 2 }, &ticket, &message);
+        }
+}
+
+/* One that waits for a decision, if there is any: each is as likely as the others. */
+static Activity *any_held(World *w) {
+        Activity *held = NULL;
+        unsigned n = 0;
+        Run *r;
+
+        for (size_t i = 0; engine_iterate_live(w->engine, &i, &r);)
+                for (unsigned k = 0; k < r->runbook->n_activities; k++)
+                        if (activity_waiting_for(r->activities[k]) == WAITING_DECISION && below(++n) == 0)
+                                held = r->activities[k];
+        return held;
+}
+
+static void decide_something(World *w) {
+        static const char *const names[] = { "x", "y", "z", "nothing" };
+        const Activity *a = any_held(w);
+
+        if (a && below(6) > 0)
+                assert_true(decide(w, a->run->id, a->def->name, below(8)) >= 0);
+        else
+                assert_true(decide(w, any_run(w), names[below(ELEMENTSOF(names))], below(8)) >= 0);
+}
+
+/* Another text of it: y is what may be changed, z comes and goes. */
+static void edit(World *w) {
+        static const char *const texts[] = {
+                "phases:\n  - name: main\n    activities:\n"
+                "      - {name: x, needs: [], run: 'true'}\n"
+                "      - {name: y, needs: [], run: one}\n",
+                "phases:\n  - name: main\n    activities:\n"
+                "      - {name: z, run: 'true'}\n"
+                "      - {name: x, needs: [], run: 'true'}\n"
+                "      - {name: y, needs: [], run: two}\n",
+        };
+
+        world_write(w, "held.yaml", texts[below(2)]);
+}
+
+static void pause_or_resume(World *w) {
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+
+        assert_true((below(2) ? engine_pause : engine_resume)(w->engine, any_run(w), &world_actor, NULL, &ticket, &message) >= 0);
+}
+
+static void again(World *w) {
+        _cleanup_free_ char *message = NULL;
+        uint32_t run;
+        Ticket ticket;
+
+        const ReplayRequest replay = { .fresh_workspace = true };
+        const RerunRequest rerun = { .reload = below(2) };
+
+        assert_true(below(2) ? engine_replay(w->engine, any_run(w), &world_actor, &replay, &run, &ticket, &message) >= 0
+                             : engine_rerun(w->engine, any_run(w), &world_actor, &rerun, &run, &ticket, &message) >= 0);
 }
 
 static void fail_storage(World *w) {
@@ -122,7 +196,8 @@ static const struct {
         unsigned weight;
 } happenings[] = {
         { start, 12 },       { end, 40 },         { turn, 30 }, { cancel, 3 }, { answer, 8 },    { fail_storage, 2 },
-        { mend_storage, 4 }, { refuse_start, 2 }, { die, 1 },   { stop, 1 },   { read_some, 4 },
+        { mend_storage, 4 }, { refuse_start, 2 }, { die, 1 },   { stop, 1 },   { read_some, 4 }, { decide_something, 10 },
+        { edit, 6 },         { pause_or_resume, 4 },        { again, 3 },
 };
 
 static void happen(World *w) {
@@ -156,6 +231,10 @@ static int check_event(void *userdata, const EventRow *row) {
         assert_int_equal(row->seq, c->last_seq + 1);
         c->last_seq = row->seq;
         assert_false(c->finished);                      /* nothing follows the end */
+        if (streq(row->type, "run-started")) {          /* the first time, or all of it again */
+                hashmap_free(c->done);
+                c->done = hashmap_new();
+        }
         if (a && hashmap_get(c->done, a->name))
                 fail_msg("%s of %s after its end", row->type, a->name);
         if (streq(row->type, "activity-finished"))
@@ -175,6 +254,18 @@ static void check_run(World *w, uint32_t id) {
         hashmap_free(c.done);
 }
 
+static void push_on(World *w, uint32_t run) {
+        _cleanup_free_ char *paused = NULL, *asked = NULL;
+        Run *r = world_run(w, run);
+        Ticket ticket;
+
+        assert_true(engine_resume(w->engine, run, &world_actor, NULL, &ticket, &paused) >= 0);
+        assert_true(engine_answer(w->engine, run, "qa", &world_actor, true, NULL, NULL, &ticket, &asked) >= 0);
+        for (unsigned i = 0; i < r->runbook->n_activities; i++)
+                if (activity_waiting_for(r->activities[i]) == WAITING_DECISION)
+                        assert_true(decide(w, run, r->activities[i]->def->name, below(2)) >= 0);
+}
+
 static void drain(World *w) {
         uint32_t last;
 
@@ -182,12 +273,9 @@ static void drain(World *w) {
         w->fake->fail_times = 0;
         world_turn(w);
         while (fake_count(w->fake, 0) > 0 || w->engine->counts.active > 0 || w->engine->counts.on_hold > 0) {
-                for (uint32_t run = 1; run <= store_last_run(w->store); run++) {
-                        _cleanup_free_ char *message = NULL;
-                        Ticket ticket;
+                for (uint32_t run = 1; run <= store_last_run(w->store); run++)
                         if (engine_run_is_live(w->engine, run))
-                                assert_true(engine_answer(w->engine, run, "qa", &world_actor, true, NULL, NULL, &ticket, &message) >= 0);
-                }
+                                push_on(w, run);
                 world_turn(w);
                 if (any_job(w))
                         end(w);
@@ -219,6 +307,10 @@ static void live(World *w, uint64_t s) {
                     "phases:\n  - name: main\n    activities:\n      - name: h\n        hooks: {pre: [{run: p}], onSuccess: [{run: s}], "
                     "onFailure: [{run: f}], post: [{run: q}]}\n"
                     "        steps: [{run: one}, {run: two, continueOnError: true}]\n");
+        world_write(w, "whole.yaml",
+                    "retries: {max: 2, initialIntervalMs: 1}\nphases:\n  - name: main\n    activities:\n      - {name: r1, run: 'true'}\n"
+                    "      - {name: r2, run: 'true'}\n");
+        edit(w);
         for (unsigned i = 0; i < STEPS; i++)
                 happen(w);
         drain(w);

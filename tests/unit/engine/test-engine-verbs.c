@@ -43,7 +43,38 @@ static void test_invalid_runbook(void **state) {
         assert_refused(w, "bad", NULL, VERDICT_INVALID_RUNBOOK, "/bad.yaml:4:19: ");
 }
 
-/* S0.17: checked when the run is created; a wrong value is an error and no run is made. */
+static void assert_strict_refused(World *w, const char *inputs, const char *part) {
+        _cleanup_json_ Json *j = NULL;
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket = 4711;
+        uint32_t run;
+
+        assert_ok(json_parse(inputs, strlen(inputs), &j));
+        assert_int_equal(engine_start_run(w->engine, &(StartRequest) { .runbook = "asks", .inputs = j, .strict = true }, &world_actor, &run, &ticket,
+                                          &message),
+                         VERDICT_INVALID_INPUT);
+        if (!strstr(message, part))
+                fail_msg("no “%s” in “%s”", part, message);
+        assert_int_equal(store_last_run(w->store), 0);
+}
+
+/* S0.17: without a value the activity that needs it will wait; only a strict start is refused. */
+static void test_missing_input(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+
+        world_write(w, "asks.yaml",
+                    "inputs:\n  version: {type: string, required: true}\n  channel: {type: choice, options: [beta, stable], required: true}\n"
+                    "phases:\n  - name: main\n    activities:\n      - {name: a, run: 'echo ${{ inputs.version }}'}\n");
+        assert_strict_refused(w, "{}", "version, channel; give them with -i NAME=VALUE");
+        assert_strict_refused(w, "{\"version\":\"1\"}", "channel; give it with -i NAME=VALUE");
+        assert_int_equal(world_try_start(w, "asks", NULL, &ticket, &message), VERDICT_OK);
+        world_turn(w);
+        assert_int_equal(activity_waiting_for(run_activity(world_run(w, 1), "a")), WAITING_INPUT);
+}
+
+/* Checked when the run is created: a wrong value is an error and no run is made. */
 static void test_invalid_input(void **state) {
         World *w = *state;
         _cleanup_free_ char *large = malloc(INPUTS_SIZE_MAX + 64);
@@ -53,8 +84,6 @@ static void test_invalid_input(void **state) {
                     "true}\n"
                     "  note: {type: string}\nphases:\n  - name: main\n    activities:\n      - {name: a, run: 'echo ${{ inputs.version "
                     "}}'}\n");
-        assert_refused(w, "asks", NULL, VERDICT_INVALID_INPUT, "version, channel; give them with -i NAME=VALUE");
-        assert_refused(w, "asks", "{\"version\":\"1\"}", VERDICT_INVALID_INPUT, "channel; give it with -i NAME=VALUE");
         assert_refused(w, "asks", "{\"version\":\"1\",\"channel\":\"odd\"}", VERDICT_INVALID_INPUT, "channel");
         assert_refused(w, "asks", "{\"version\":\"1\",\"channel\":\"beta\",\"nota\":\"x\"}", VERDICT_INVALID_INPUT, "note");
         strcpy(large, "{\"version\":\"1\",\"channel\":\"beta\",\"note\":\"");
@@ -380,6 +409,7 @@ int main(void) {
                 cmocka_unit_test(test_names),
                 engine_test(test_no_such_runbook),
                 engine_test(test_invalid_runbook),
+                engine_test(test_missing_input),
                 engine_test(test_invalid_input),
                 engine_test(test_labels),
                 engine_test(test_label_caps),

@@ -88,7 +88,7 @@ static void test_stop(void **state) {
                 assert_int_equal(json_length(w->fake->cleaned), 0);
                 assert_int_equal(fake_find(w->fake, 1, "a")->attempt, i + 2);
         }
-        assert_int_equal(world_run(w, 1)->activities[0].resumes, 0);
+        assert_int_equal(world_run(w, 1)->activities[0]->resumes, 0);
 }
 
 static void test_stop_with_nothing_running(void **state) {
@@ -111,7 +111,7 @@ static void test_success_while_stopping(void **state) {
         world_turn(w);
         assert_int_equal(w->n_stopped, 1);
         assert_int_equal(w->fake->n_launched, 1);
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_SUCCESS);
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_SUCCESS);
         world_again(w);
         world_turn(w);
         assert_non_null(fake_find(w->fake, 1, "b"));

@@ -67,7 +67,8 @@ static void test_counts(void **state) {
         world_start(w, "chain");
         world_start(w, "sign");
         world_write(w, "again.yaml",
-                    "phases:\n  - name: main\n    activities:\n      - {name: a, retries: {max: 1, initialIntervalMs: 1}, run: 'true'}\n");
+                    "failurePolicy: fail\nphases:\n  - name: main\n    activities:\n"
+                    "      - {name: a, retries: {max: 1, initialIntervalMs: 1}, run: 'true'}\n");
         world_start(w, "again");
         engine_counts(w->engine, &active, &on_hold, &dead);
         assert_int_equal(active, 2);
@@ -86,6 +87,40 @@ static void test_counts(void **state) {
         assert_int_equal(active, 1);
         assert_int_equal(on_hold, 1);
         assert_int_equal(dead, 1);
+}
+
+/* A pause moves every deadline: all activities are told of when it is over, and only then. */
+static void test_resume_tells_all(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *pause = NULL, *resume = NULL;
+        uint32_t run = world_start(w, "sign");
+        Ticket ticket;
+
+        world_trace_clear(w);
+        assert_int_equal(engine_pause(w->engine, run, &world_actor, NULL, &ticket, &pause), VERDICT_OK);
+        world_turn(w);
+        assert_true(world_traced(w, "run 1 paused"));
+        assert_false(world_traced(w, "activity 1/qa on-hold"));
+        assert_int_equal(engine_resume(w->engine, run, &world_actor, NULL, &ticket, &resume), VERDICT_OK);
+        world_turn(w);
+        assert_int_equal(world_trace_count(w, "activity 1/qa on-hold"), 1);
+        assert_int_equal(world_trace_count(w, "activity 1/go pending"), 1);
+        assert_true(world_traced(w, "run 1 on-hold"));
+}
+
+/* Another try of the whole run begins all activities again; the first start tells of those that it changes. */
+static void test_run_retry_tells_all(void **state) {
+        World *w = *state;
+
+        world_write(w, "twice.yaml",
+                    "retries: {max: 1, initialIntervalMs: 1}\nphases:\n  - name: main\n    activities:\n      - {name: a, run: 'true'}\n"
+                    "      - {name: b, run: 'true'}\n");
+        world_start(w, "twice");
+        assert_false(world_traced(w, "activity 1/b pending"));
+        fake_exit(w->fake, 1, "a", 1);
+        world_trace_clear(w);
+        world_wait(w, "launch 1/a/1");
+        assert_int_equal(world_trace_count(w, "activity 1/b pending"), 1);
 }
 
 /* An observer without members is fine, and so is none. */
@@ -112,6 +147,8 @@ int main(void) {
                 engine_test(test_short_life),
                 engine_test(test_request_in_one_turn),
                 engine_test(test_counts),
+                engine_test(test_resume_tells_all),
+                engine_test(test_run_retry_tells_all),
                 engine_test(test_no_observer),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@ static void finish(World *w, uint32_t run) {
         }
 }
 
-/* S0.5, rule 12: what was running is interrupted, cleared away, and runs again as a new attempt. */
+/* S3.34: what was running is interrupted, cleared away, and runs again as a new attempt. */
 static void test_running_step(void **state) {
         World *w = *state;
         FakeJob *j;
@@ -27,7 +27,7 @@ static void test_running_step(void **state) {
         j = fake_find(w->fake, 1, NULL);
         assert_string_equal(j->activity, "b");
         assert_int_equal(j->attempt, 2);
-        assert_int_equal(world_run(w, 1)->activities[1].attempts[1].cause, CAUSE_RESUME);
+        assert_int_equal(world_run(w, 1)->activities[1]->attempts[1].cause, CAUSE_RESUME);
         finish(w, 1);
         assert_int_equal(world_stored_state(w, 1), RUN_SUCCESS);
         assert_int_equal(world_events(w, 1, "attempt-finished"), 4);
@@ -88,7 +88,7 @@ static void test_on_hold(void **state) {
         assert_int_equal(active, 1);
         assert_int_equal(on_hold, 1);
         assert_int_equal(world_run(w, 1)->state, RUN_ON_HOLD);
-        assert_int_equal(world_run(w, 1)->activities[0].n_attempts, 1);
+        assert_int_equal(world_run(w, 1)->activities[0]->n_attempts, 1);
         assert_int_equal(engine_answer(w->engine, 1, "qa", &world_actor, true, NULL, NULL, &ticket, &message), VERDICT_OK);
         world_turn(w);
         assert_non_null(fake_find(w->fake, 1, "go"));

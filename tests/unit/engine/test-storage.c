@@ -62,12 +62,12 @@ static void test_answer_is_taken_back(void **state) {
         world_trace_clear(w);
         world_fail(w);
         assert_int_equal(engine_answer(w->engine, 1, "qa", &world_actor, true, NULL, NULL, &ticket, &message), VERDICT_OK);
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_SUCCESS);
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_SUCCESS);
         world_turn(w);
         assert_int_equal(w->committed_r, -EIO);
         assert_true(world_trace_find(w, "committed 2 -5") < world_trace_find(w, "removed 1 again"));
         assert_false(world_traced(w, "resolved 1/qa approved 1000"));
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_ON_HOLD);
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_ON_HOLD);
         assert_int_equal(world_run(w, 1)->n_waiting, 1);
         assert_int_equal(w->engine->counts.on_hold, 1);
         fault_disarm();
@@ -93,7 +93,7 @@ static void test_facts_and_attachment(void **state) {
         assert_true(world_traced(w, "prepare 1/w4/1"));
         assert_true(world_traced(w, "abandon 1/w4/1"));
         assert_true(world_traced(w, "removed 1 again"));
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_RUNNING); /* its end isn't on disk */
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_RUNNING); /* its end isn't on disk */
         assert_int_equal(w->engine->scheduler.used, 2);
         fake_exit(w->fake, 1, "w2", 3);                 /* another fact, while it fails */
         world_turn(w);
@@ -102,12 +102,12 @@ static void test_facts_and_attachment(void **state) {
         fault_disarm();
         world_wait(w, "launch 1/w4/1");
         assert_int_equal(world_events(w, 1, "step-finished"), 2);
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_SUCCESS);
-        assert_int_equal(world_run(w, 1)->activities[1].state, ACTIVITY_FAILED);
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_SUCCESS);
+        assert_int_equal(world_run(w, 1)->activities[1]->state, ACTIVITY_FAILED);
         assert_int_equal(fake_count(w->fake, 1), 3);
         fake_exit(w->fake, 1, "w3", 0);                 /* the one that ran all the time */
         world_turn(w);
-        assert_int_equal(world_run(w, 1)->activities[2].state, ACTIVITY_SUCCESS);
+        assert_int_equal(world_run(w, 1)->activities[2]->state, ACTIVITY_SUCCESS);
         assert_int_equal(w->fake->n_launched, 6);       /* nothing ran twice */
         while (fake_count(w->fake, 1) > 0) {
                 fake_exit(w->fake, 1, NULL, 0);
@@ -137,7 +137,7 @@ static void test_stop_is_remembered(void **state) {
         assert_int_equal(j->n_stops, 1);
         fake_signal(w->fake, 1, "a", SIGTERM);
         world_turn(w);
-        assert_string_equal(error_code(activity_error(&world_run(w, 1)->activities[0])), "TIMEOUT");
+        assert_string_equal(error_code(activity_error(world_run(w, 1)->activities[0])), "TIMEOUT");
 }
 
 /* A step that ended in time did not time out because the disk was slow to come back. */
@@ -145,7 +145,8 @@ static void test_deadline_while_failing(void **state) {
         World *w = *state;
 
         world_write(w, "slow.yaml",
-                    "phases:\n  - name: main\n    activities:\n      - {name: a, steps: [{run: 'true', timeoutMs: 500}]}\n");
+                    "failurePolicy: fail\nphases:\n  - name: main\n    activities:\n"
+                    "      - {name: a, steps: [{run: 'true', timeoutMs: 500}]}\n");
         world_start(w, "slow");
         world_fail(w);
         fake_exit(w->fake, 1, "a", 4);
@@ -153,7 +154,7 @@ static void test_deadline_while_failing(void **state) {
         fault_disarm();
         world_wait(w, "finished 1 failed");
         assert_int_equal(world_events(w, 1, "step-timed-out"), 0);
-        assert_string_equal(error_code(activity_error(&world_run(w, 1)->activities[0])), "EXIT");
+        assert_string_equal(error_code(activity_error(world_run(w, 1)->activities[0])), "EXIT");
 }
 
 /* The deadline of what goes on running passes as soon as the storage is back. */

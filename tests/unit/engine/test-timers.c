@@ -1,4 +1,5 @@
-/* Two heaps, two timers. Nothing here looks at how long something took, only at what happened in which order and never too early. */
+/* A heap and a timer for each clock. Nothing here looks at how long something took, only at what happened in which order and never too
+ * early. */
 #include "test.h"
 #include "timers.h"
 
@@ -18,7 +19,8 @@ typedef struct Fixture {
         unsigned n_again;
 } Fixture;
 
-static const clockid_t ids[_DEADLINE_CLOCK_MAX] = { [CLOCK_OF_STEPS] = CLOCK_MONOTONIC, [CLOCK_OF_WAITS] = CLOCK_BOOTTIME };
+static const clockid_t ids[_DEADLINE_CLOCK_MAX] = { [CLOCK_OF_STEPS] = CLOCK_MONOTONIC, [CLOCK_OF_WAITS] = CLOCK_BOOTTIME,
+                                                       [CLOCK_OF_DATES] = CLOCK_REALTIME };
 
 static int expired(void *userdata, TimerItem *timer, DeadlineClock clock) {
         Fixture *f = userdata;
@@ -94,6 +96,41 @@ static void test_both_clocks(void **state) {
         assert_true(f->items[1].at >= f->items[1].when);
 }
 
+/* S1.4: a date is a moment of the wall clock. */
+static void test_date(void **state) {
+        Fixture *f = *state;
+
+        set(f, 0, CLOCK_OF_DATES, 3000);
+        set(f, 1, CLOCK_OF_DATES, 1000);
+        set(f, 2, CLOCK_OF_DATES, 1000 * USEC_PER_DAY);
+        assert_int_equal(timers_first(f->timers, CLOCK_OF_DATES), f->items[1].when);
+        run_until(f, 2);
+        assert_int_equal(f->order[0], 1);
+        assert_true(f->items[0].at >= f->items[0].when);
+        assert_int_equal(f->items[2].n, 0);
+}
+
+/* What one clock shows says nothing about another: a deadline set while dates expire is due in its own time. */
+static int set_other(void *userdata, TimerItem *timer, DeadlineClock clock) {
+        Fixture *f = userdata;
+
+        f->n_expired++;
+        if (clock == CLOCK_OF_DATES)
+                set(f, 1, CLOCK_OF_STEPS, 2000);
+        return 0;
+}
+
+static void test_clocks_are_apart(void **state) {
+        Fixture *f = *state;
+
+        timers_free(f->timers);
+        assert_ok(timers_new(f->event, 0, set_other, f, &f->timers));
+        set(f, 0, CLOCK_OF_DATES, 1000);
+        run_until(f, 1);
+        assert_int_equal(timers_first(f->timers, CLOCK_OF_STEPS), f->items[1].when);
+        run_until(f, 2);
+}
+
 static void test_change_and_removal(void **state) {
         Fixture *f = *state;
 
@@ -167,6 +204,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 timers_test(test_order),
                 timers_test(test_both_clocks),
+                timers_test(test_date),
+                timers_test(test_clocks_are_apart),
                 timers_test(test_change_and_removal),
                 timers_test(test_suspended),
                 timers_test(test_no_lock_up),

@@ -15,7 +15,7 @@ static void test_spoilt(void **state) {
         assert_int_equal(w->committed, ticket);
         assert_int_equal(w->committed_r, -ENOMEM);
         assert_false(engine_run_is_live(w->engine, 2));
-        assert_int_equal(world_run(w, 1)->activities[0].state, ACTIVITY_RUNNING);
+        assert_int_equal(world_run(w, 1)->activities[0]->state, ACTIVITY_RUNNING);
         world_wait(w, "launch 1/b/1");
         assert_int_equal(world_trace_count(w, "prepare 1/b/1"), 1); /* nothing was even prepared for the spoilt one */
         assert_int_equal(w->engine->scheduler.used, 1);
@@ -29,7 +29,7 @@ static void test_refused_fact(void **state) {
 
         world_start(w, "chain");
         j = w->engine->jobs;
-        j->activity = 2;                                /* as if it belonged to an activity that doesn't run */
+        j->activity = world_run(w, 1)->activities[2];   /* as if it belonged to an activity that does not run */
         fake_exit(w->fake, 1, "a", 0);
         world_turn(w);
         assert_null(w->engine->jobs);

@@ -55,8 +55,10 @@ static _unused_ void fixture_turn(Fixture *f) {
         fixture_keep(f);
 }
 
-static _unused_ void fixture_init_inputs(Fixture *f, const char *yaml, Json *given) {
+/* options: inputs as they are given, not checked yet; who starts the run is alice. */
+static _unused_ void fixture_init_options(Fixture *f, const char *yaml, const RunOptions *options) {
         _cleanup_json_ Json *inputs = NULL;
+        RunOptions checked = *options;
 
         *f = (Fixture) {
                 .now = { .wall = 1800000000 * USEC_PER_SEC, .boottime = 1000 * USEC_PER_SEC, .mono = 900 * USEC_PER_SEC, .boot = 1 },
@@ -64,10 +66,15 @@ static _unused_ void fixture_init_inputs(Fixture *f, const char *yaml, Json *giv
                 .slots = 64,
         };
         f->runbook = parse_runbook(yaml);
-        assert_ok(inputs_check(f->runbook->inputs, f->runbook->n_inputs, given, &inputs, NULL, NULL));
+        assert_ok(inputs_check(f->runbook->inputs, f->runbook->n_inputs, options->inputs, &inputs, NULL, NULL));
+        checked.inputs = inputs;
         assert_ok(run_new(7, f->runbook, &f->run));
-        assert_ok(run_create(f->run, &f->now, &alice, &(RunOptions) { .inputs = inputs }, &f->outcome));
+        assert_ok(run_create(f->run, &f->now, &alice, &checked, &f->outcome));
         fixture_keep(f);
+}
+
+static _unused_ void fixture_init_inputs(Fixture *f, const char *yaml, Json *given) {
+        fixture_init_options(f, yaml, &(RunOptions) { .inputs = given });
 }
 
 static _unused_ void fixture_init(Fixture *f, const char *yaml) {
@@ -136,10 +143,11 @@ static _unused_ Run *fixture_fold(const Fixture *f, size_t n) {
                 assert_ok(event_encode(e, &data));
                 const EventText row = { .seq = e->seq, .at = { .wall = e->at.wall, .boottime = e->at.boottime, .boot = e->at.boot },
                                 .uid = e->uid, .user = e->user,
-                                        .type = event_type_to_string(e->type), .subject = event_subject(e, f->runbook),
+                                        .type = event_type_to_string(e->type), .subject = event_subject(e, r->runbook),
                                                         .attempt = e->attempt,
-                                        .step = event_step_id(e, f->runbook), .data = data };
-                assert_ok(event_decode(&row, f->runbook, &again));
+                                        .step = event_step_id(e, r->runbook), .data = data };
+                assert_ok(event_decode(&row, r->runbook, &again));
+                again->runbook = runbook_ref(e->runbook);
                 assert_ok(run_apply(r, again));
         }
         return r;
@@ -157,12 +165,13 @@ static _unused_ char *run_snapshot(const Run *r) {
         assert_ok(json_set_bool(j, "startWanted", r->start_wanted));
         assert_ok(json_set_bool(j, "gaveUp", r->gave_up));
         for (unsigned i = 0; i < r->runbook->n_activities; i++) {
-                const Activity *a = &r->activities[i];
+                const Activity *a = r->activities[i];
                 const Attempt *t = activity_attempt(a);
                 _cleanup_free_ char *key = NULL, *text = NULL;
 
                 assert_true(asprintf(&key, "#%u", i) > 0);
-                assert_true(asprintf(&text, "%u %u %d %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up,
+                assert_true(asprintf(&text, "%u %u %d %d %u %d %u %u %u %d %d %llu", a->series_retries, a->resumes, a->tolerated, a->given_up,
+                                (unsigned) a->resolution, a->aborted,
                                 t ? t->cursor : 0, t ? t->stop : 0,
                                      t ? t->hooks_timed_out : 0, t ? t->failed : 0, t ? t->step_timed_out : 0,
                                                      a->request ? (unsigned long long) a->request->n_answers : 0) > 0);

@@ -86,6 +86,44 @@ static void fill(Event *e) {
                 e->run_state = e->type == EVENT_RUN_STATE ? RUN_ON_HOLD : RUN_TIMED_OUT;
                 e->reason = e->type == EVENT_RUN_STATE ? NULL : strdup("why");
                 break;
+        case EVENT_RUN_WORKSPACE:
+                e->error = error_new("START_FAILED", 5, "no space");
+                e->data = parse("{\"run\": 3}");
+                break;
+        case EVENT_RUN_RESCHEDULED:
+        case EVENT_RUN_BACKOFF:
+                e->until = 1800000000000099;
+                e->span = e->type == EVENT_RUN_BACKOFF ? 98 : 0;
+                e->reason = strdup("later");
+                break;
+        case EVENT_INPUTS_CHANGED:
+                e->data = parse("{\"changes\": {\"x\": {\"old\": null, \"new\": [1]}}}");
+                e->reason = strdup("it was wrong");
+                break;
+        case EVENT_DEFINITION_CHANGED:
+                e->data = parse("{\"definition\": \"aa\", \"previous\": \"bb\"}");
+                break;
+        case EVENT_ACTIVITY_REUSED:
+                e->activity_state = ACTIVITY_IGNORED;
+                e->outputs = parse("{\"a\": 1}");
+                e->data = parse("{\"run\": 3}");
+                break;
+        case EVENT_INPUTS_WANTED:
+                e->data = parse("{\"inputs\": [\"x\"]}");
+                break;
+        case EVENT_ACTIVITY_HELD:
+                e->until = 1800000000000099;
+                e->span = 98;
+                e->error = error_new("EXPRESSION", 5, "no such thing");
+                break;
+        case EVENT_ACTIVITY_DECIDED:
+                e->data = parse("{\"action\": \"ignore\"}");
+                e->outputs = parse("{\"a\": 1}");
+                e->reason = strdup("not needed today");
+                break;
+        case EVENT_RUN_START_NOW:
+        case EVENT_RUN_PAUSED:
+        case EVENT_RUN_RESUMED:
         case EVENT_RUN_CANCEL:
         case EVENT_RUN_GAVE_UP:
                 e->reason = strdup("a \"reason\"\nof two lines");

@@ -1,4 +1,4 @@
-/* Inputs: declarations, values, and what people are told (S0.17, S2.6 for `fixed`; section 3 of the contract). */
+/* Inputs: declarations, values, and what people are told (S2.6 for `fixed`; section 3 of the contract). */
 #include "test.h"
 
 #include <stdio.h>

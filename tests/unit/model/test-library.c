@@ -307,6 +307,65 @@ static void test_warnings_come_along(void **state) {
         assert_int_equal(d.n_errors, 0);
 }
 
+static void expect_followers(Place *p, const char *failed, const char *expected) {
+        char names[256] = "";
+        Runbook **l = NULL;
+        size_t n = 0;
+
+        assert_ok(library_on_failure(p->library, failed, &l, &n));
+        for (size_t i = 0; i < n; i++) {
+                strcat(names, l[i]->name);
+                strcat(names, " ");
+        }
+        library_runbooks_free(l, n);
+        assert_string_equal(names, expected);
+}
+
+#define FOLLOWER(what) "triggers: [{onFailureOf: " what "}]\nphases: [{name: p, activities: [{name: a, run: x}]}]\n"
+
+/* S4.14: by name, all of them, never itself; what can't be read stands in nobody's way. */
+static void test_on_failure(void **state) {
+        Place *p = *state;
+
+        expect_followers(p, "ship", "");
+        put_good(p->etc, "ship.yaml", "x");
+        put(p->usr, "zeal.yaml", FOLLOWER("[]"));
+        put(p->etc, "mail.yaml", FOLLOWER("[ship, boat]"));
+        put(p->etc, "broken.yaml", "triggers: [{onFailureOf: [ship]}]\nphases: []\n");
+        put(p->etc, "cron.yaml", FOLLOWER("[ship]}, {cron: x"));
+        put(p->usr, "mail.yaml", FOLLOWER("[raft]"));           /* hidden by the other */
+        expect_followers(p, "ship", "mail zeal ");
+        expect_followers(p, "boat", "mail zeal ");
+        expect_followers(p, "raft", "zeal ");
+        expect_followers(p, "zeal", "");
+        expect_followers(p, "mail", "zeal ");
+        expect_followers(p, "no longer there", "zeal ");
+        put(p->etc, "mail.yaml", FOLLOWER("[raft]"));
+        expect_followers(p, "ship", "zeal ");
+}
+
+/* Each failure asks; files that did not change are not read again for it. */
+static void test_on_failure_cache(void **state) {
+        Place *p = *state;
+        _cleanup_free_ char *link = path_join(p->etc, "follow.yaml");
+        Runbook **a = NULL, **b = NULL;
+        size_t n_a = 0, n_b = 0;
+        struct stat st;
+
+        assert_ok(stat(TEST_DATA "/follow.yaml", &st));
+        if (st.st_ctime + 3 > time(NULL))
+                skip();
+        assert_ok(symlink(TEST_DATA "/follow.yaml", link));
+        assert_ok(library_on_failure(p->library, "ship", &a, &n_a));
+        assert_ok(library_on_failure(p->library, "ship", &b, &n_b));
+        assert_int_equal(n_a, 1);
+        assert_int_equal(n_b, 1);
+        assert_ptr_equal(a[0], b[0]);
+        assert_string_equal(json_string(json_get(a[0]->on_failure_inputs, "to")), "ops");
+        library_runbooks_free(a, n_a);
+        library_runbooks_free(b, n_b);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 static const struct CMUnitTest tests[] = {
@@ -326,5 +385,7 @@ static const struct CMUnitTest tests[] = {
         TEST(test_empty_list),
         TEST(test_nearest),
         TEST(test_warnings_come_along),
+        TEST(test_on_failure),
+        TEST(test_on_failure_cache),
 };
 TEST_MAIN(tests)

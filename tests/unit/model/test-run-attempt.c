@@ -3,6 +3,7 @@
 #include "run-fixture.h"
 
 static const char *const all_lists =
+        "failurePolicy: fail\n"
         "phases:\n"
         "  - name: p\n"
         "    activities:\n"
@@ -210,7 +211,7 @@ static void test_max_resumes(void **state) {
 static void test_backoff(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 3, initialInterval: 10s}}]}]");
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, failurePolicy: fail, run: 'true', retries: {max: 3, initialInterval: 10s}}]}]");
         fixture_turn(&f);
         for (unsigned i = 0; i < 3; i++) {
                 usec_t span = (10 * USEC_PER_SEC) << i;

@@ -1,16 +1,18 @@
 /* run_decide: the work queues come to their end, phases and the run end as section 4 says, and the state of the run follows what can
- * move. Most of it is told by the scenarios; here stand the ends that no runbook of this version can reach yet, what is counted, and the
- * caps. */
+ * move. Most of it is told by the scenarios; here stand the ends of partial runs side by side, what is counted, and the caps. */
 #include "run-fixture.h"
 
-/* A failed step in one activity and a fine one beside it. */
-static RunState end_with(const char *yaml, PartialSuccess partial, bool critical, bool fails) {
+#include "fd-util.h"
+
+#define AFTER ", {name: q, activities: [{name: b, run: 'true'}]}]"
+
+/* A failed step in a phase and a fine one in the next. */
+static RunState end_with(const char *head, const char *phase, bool fails) {
+        _cleanup_free_ char *yaml = xasprintf("%s\nphases: [%s" AFTER, head, phase);
         RunState end;
         Fixture f;
 
         fixture_init(&f, yaml);
-        f.runbook->partial_success = partial;
-        f.runbook->phases[0].critical = critical;
         fixture_turn(&f);
         fixture_end(&f, "a", fails);
         if (fixture_activity(&f, "b")->state == ACTIVITY_RUNNING)
@@ -23,34 +25,30 @@ static RunState end_with(const char *yaml, PartialSuccess partial, bool critical
 
 /* S1.18: partial success only where the runbook models it. */
 static void test_partial_success(void **state) {
-        static const char *const tolerated =
-                        "phases: [{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}, {name: q, activities: [{name: "
-                        "b, run: 'true'}]}]";
-        static const char *const plain =
-                        "phases: [{name: p, activities: [{name: a, run: 'true'}]}, {name: q, activities: [{name: b, run: 'true'}]}]";
-        static const char *const step =
-                        "phases: [{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}, {name: q, "
-                        "activities: [{name: b, run: 'true'}]}]";
+        static const char *const tolerated = "{name: p, activities: [{name: a, failurePolicy: continue, run: 'true'}]}";
+        static const char *const plain = "{name: p, activities: [{name: a, failurePolicy: fail, run: 'true'}]}";
+        static const char *const not_critical = "{name: p, critical: false, activities: [{name: a, run: 'true'}]}";
+        static const char *const step = "{name: p, activities: [{name: a, steps: [{run: 'true', continueOnError: true}]}]}";
+        static const char *const as_success = "", *const allow = "partialSuccess: allow", *const fail_it = "partialSuccess: fail";
 
-        assert_int_equal(end_with(tolerated, PARTIAL_SUCCESS, true, true), RUN_SUCCESS);
-        assert_int_equal(end_with(tolerated, PARTIAL_ALLOW, true, true), RUN_PARTIAL_SUCCESS);
-        assert_int_equal(end_with(tolerated, PARTIAL_FAIL, true, true), RUN_FAILED);
-        assert_int_equal(end_with(tolerated, PARTIAL_FAIL, true, false), RUN_SUCCESS);
+        assert_int_equal(end_with(as_success, tolerated, true), RUN_SUCCESS);
+        assert_int_equal(end_with(allow, tolerated, true), RUN_PARTIAL_SUCCESS);
+        assert_int_equal(end_with(fail_it, tolerated, true), RUN_FAILED);
+        assert_int_equal(end_with(fail_it, tolerated, false), RUN_SUCCESS);
         /* A phase that is not critical may fail, and what comes after it goes on. */
-        assert_int_equal(end_with(plain, PARTIAL_SUCCESS, false, true), RUN_SUCCESS);
-        assert_int_equal(end_with(plain, PARTIAL_ALLOW, false, true), RUN_PARTIAL_SUCCESS);
-        assert_int_equal(end_with(plain, PARTIAL_FAIL, false, true), RUN_FAILED);
-        assert_int_equal(end_with(plain, PARTIAL_ALLOW, true, true), RUN_FAILED);
+        assert_int_equal(end_with(as_success, not_critical, true), RUN_SUCCESS);
+        assert_int_equal(end_with(allow, not_critical, true), RUN_PARTIAL_SUCCESS);
+        assert_int_equal(end_with(fail_it, not_critical, true), RUN_FAILED);
+        assert_int_equal(end_with(allow, plain, true), RUN_FAILED);
         /* S3.16 over S4.11: a tolerated step makes no run partial. */
-        assert_int_equal(end_with(step, PARTIAL_FAIL, true, true), RUN_SUCCESS);
-        assert_int_equal(end_with(step, PARTIAL_ALLOW, true, true), RUN_SUCCESS);
+        assert_int_equal(end_with(fail_it, step, true), RUN_SUCCESS);
+        assert_int_equal(end_with(allow, step, true), RUN_SUCCESS);
 }
 
 static void test_not_critical_had_errors(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
-        f.runbook->phases[0].critical = false;
+        fixture_init(&f, "phases: [{name: p, critical: false, activities: [{name: a, run: 'true'}]}]");
         fixture_turn(&f);
         fixture_end(&f, "a", 1);
         assert_run_state(&f, RUN_SUCCESS);
@@ -63,8 +61,8 @@ static void test_not_critical_had_errors(void **state) {
 static void test_deciding(void **state) {
         Fixture f;
 
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1}}, {name: b, needs: [], run: 'true'}, "
-                        "{name: c, needs: [], run: 'true'}]}]");
+        fixture_init(&f, "failurePolicy: fail\nphases: [{name: p, activities: [{name: a, run: 'true', retries: {max: 1}}, {name: b, needs: [], "
+                        "run: 'true'}, {name: c, needs: [], run: 'true'}]}]");
         fixture_turn(&f);
         fixture_end(&f, "a", 1);
         fixture_end(&f, "c", 1);
@@ -138,7 +136,7 @@ static void test_reason_is_cut(void **state) {
 
         for (size_t i = 0; i < EVENT_REASON_MAX; i++)
                 memcpy(message + 2 * i, "ü", 3);
-        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]");
+        fixture_init(&f, "failurePolicy: fail\nphases: [{name: p, activities: [{name: a, run: 'true'}]}]");
         fixture_turn(&f);
         _cleanup_json_ Json *error = error_new("EXIT", 0, "%s", message);
         assert_ok(run_step_ended(f.run, fixture_activity(&f, "a"), &f.now,

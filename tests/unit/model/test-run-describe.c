@@ -15,8 +15,8 @@ static const char *const small =
 static void test_run(void **state) {
         static const char *const expected =
                 "{\"id\":7,\"runbook\":\"ship\",\"state\":\"success\",\"statusText\":\"success\",\"hadErrors\":false,\"pendingRequests\":0,\"inputs\":{\"version\":\"1.2\"},"
-                "\"startedBy\":1000,\"startedByName\":\"alice\",\"replayOf\":null,\"reason\":null,\"labels\":{},\"createdAt\":1800000000000000,\"startedAt\":1800000000000000,"
-                "\"finishedAt\":1800000003000000,\"attempt\":1,"
+                "\"startedBy\":1000,\"startedByName\":\"alice\",\"replayOf\":null,\"rootRun\":7,\"trigger\":\"manual\",\"reason\":null,\"labels\":{},\"createdAt\":1800000000000000,\"startedAt\":1800000000000000,"
+                "\"finishedAt\":1800000003000000,\"scheduledFor\":0,\"nextRetryAt\":0,\"pausedAt\":0,\"attempt\":1,"
                 "\"phases\":[{\"name\":\"p\",\"state\":\"success\",\"reason\":null,\"startedAt\":1800000000000000,\"finishedAt\":1800000003000000}],"
                 "\"activities\":[{\"name\":\"a\",\"phase\":\"p\",\"state\":\"success\",\"waitingFor\":null,\"reason\":null,\"reusedFrom\":null,\"error\":null,\"nextRetryAt\":0,"
                 "\"outputs\":{\"x\":1},\"attempts\":[{\"number\":1,\"cause\":\"initial\",\"state\":\"success\",\"error\":null,\"startedAt\":1800000000000000,\"finishedAt\":1800000003000000,"

@@ -18,10 +18,10 @@ static void test_new(void **state) {
         assert_int_equal(r->attempt, 1);
         assert_int_equal(r->state, RUN_QUEUED);
         assert_int_equal(r->counts[ACTIVITY_PENDING], 3);
-        assert_ptr_equal(run_activity(r, "b"), &r->activities[1]);
+        assert_ptr_equal(run_activity(r, "b"), r->activities[1]);
         assert_null(run_activity(r, "none"));
-        assert_null(activity_attempt(&r->activities[0]));
-        assert_int_equal(activity_running_step(&r->activities[0]), -1);
+        assert_null(activity_attempt(r->activities[0]));
+        assert_int_equal(activity_running_step(r->activities[0]), -1);
         assert_int_equal(run_next_deadline(r, CLOCK_OF_STEPS), USEC_INFINITY);
         assert_int_equal(run_next_deadline(r, CLOCK_OF_WAITS), USEC_INFINITY);
         /* The runbook belongs to the run too now. */
@@ -90,25 +90,25 @@ static void test_queues(void **state) {
 
         assert_ok(run_new(1, rb, &r));
         runbook_unref(rb);
-        activity_mark(&r->activities[2]);
-        activity_mark(&r->activities[0]);
-        activity_mark(&r->activities[2]);
-        assert_ptr_equal(run_next_marked_activity(r), &r->activities[2]);
-        assert_ptr_equal(run_next_marked_activity(r), &r->activities[0]);
+        activity_mark(r->activities[2]);
+        activity_mark(r->activities[0]);
+        activity_mark(r->activities[2]);
+        assert_ptr_equal(run_next_marked_activity(r), r->activities[2]);
+        assert_ptr_equal(run_next_marked_activity(r), r->activities[0]);
         assert_null(run_next_marked_activity(r));
         phase_mark(&r->phases[1]);
         phase_mark(&r->phases[1]);
         assert_ptr_equal(run_next_marked_phase(r), &r->phases[1]);
         assert_null(run_next_marked_phase(r));
-        activity_set_ready(&r->activities[1], true);
-        activity_set_ready(&r->activities[0], true);
-        activity_set_ready(&r->activities[1], true);
+        activity_set_ready(r->activities[1], true);
+        activity_set_ready(r->activities[0], true);
+        activity_set_ready(r->activities[1], true);
         assert_int_equal(r->phases[0].n_ready, 2);
-        assert_ptr_equal(r->ready.first, &r->activities[1]);
-        activity_set_ready(&r->activities[1], false);
-        assert_ptr_equal(r->ready.first, &r->activities[0]);
+        assert_ptr_equal(r->ready.first, r->activities[1]);
+        activity_set_ready(r->activities[1], false);
+        assert_ptr_equal(r->ready.first, r->activities[0]);
         assert_int_equal(r->phases[0].n_ready, 1);
-        activity_set_ready(&r->activities[0], false);
+        activity_set_ready(r->activities[0], false);
         assert_null(r->ready.first);
 }
 
@@ -120,12 +120,12 @@ static void test_mark_all(void **state) {
         runbook_unref(rb);
         r->phases[0].state = PHASE_SUCCESS;
         r->phases[1].state = PHASE_RUNNING;
-        r->activities[0].state = ACTIVITY_SUCCESS;
+        r->activities[0]->state = ACTIVITY_SUCCESS;
         run_mark_all(r);
         assert_ptr_equal(run_next_marked_phase(r), &r->phases[1]);
         assert_null(run_next_marked_phase(r));
-        assert_ptr_equal(run_next_marked_activity(r), &r->activities[1]);
-        assert_ptr_equal(run_next_marked_activity(r), &r->activities[2]);
+        assert_ptr_equal(run_next_marked_activity(r), r->activities[1]);
+        assert_ptr_equal(run_next_marked_activity(r), r->activities[2]);
         assert_null(run_next_marked_activity(r));
 }
 

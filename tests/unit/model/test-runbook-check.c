@@ -17,8 +17,17 @@ static void test_inputs(void **state) {
 
 static void test_run_and_trigger(void **state) {
         good(STEP("run: 'echo ${{ run.id }} ${{ run.name }} ${{ run.attempt }} ${{ run.startedBy }} ${{ toJSON(run) }}'"));
-        good(STEP("run: 'echo ${{ trigger.runId }} ${{ trigger.failedRun.reason }}'"));        /* S3.24 */
+        good(STEP("run: 'echo ${{ trigger.runId }} ${{ trigger.type }} ${{ toJSON(trigger) }} ${{ trigger[run.name] }}'"));    /* S3.24 */
         good("env: {A: '${{ run.id }}', B: '${{ trigger.runId }}'}\n" STEP("run: x"));
+}
+
+/* S4.14: what a payload holds depends on what started the run, so anything may be asked for below it. */
+static void test_trigger_payload(void **state) {
+        good(STEP("run: 'echo ${{ trigger.payload.run }} ${{ trigger.payload.attempts[0].attempts[1].error.code }} ${{ toJSON(trigger.payload) }}'"));
+        good(STEP("if: trigger.payload.state == 'exhausted' && trigger.type == 'failure', run: x"));
+        good("env: {WHO: '${{ trigger.payload.runbook }}'}\nphases: [{name: p, if: trigger.payload, activities: [{name: a, if: '!trigger.payload.x', run: x}]}]");
+        must_fail(STEP("run: 'echo ${{ trigger.failedRun.reason }}'"), 1, 67, "\"trigger\" has no member \"failedRun\"; it has runId, type and payload");
+        must_fail(STEP("if: \"trigger['run']\", run: x"), 1, 57, "\"trigger\" has no member \"run\"");
 }
 
 static const char pipeline[] =
@@ -209,6 +218,7 @@ static void test_long_chains(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_run_and_trigger),
+        cmocka_unit_test(test_trigger_payload),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_computed_activities),
         cmocka_unit_test(test_env_levels),

@@ -38,6 +38,47 @@ static void test_many_retries(void **state) {
         warns("run: x, retry: {maxAttempts: 5}", 5, "\"a\" is retried 4 times");
 }
 
+static void expect_of(const char *text, unsigned line, unsigned column, const char *message) {
+        _cleanup_runbook_ Runbook *rb = must_parse(text);
+        _cleanup_diag_ Diagnostics d = {};
+
+        runbook_lint(rb, &d);
+        if (d.n_items != (message ? 1 : 0) || (message && (d.items[0].severity != SEVERITY_WARNING || d.items[0].line != line ||
+                                                           d.items[0].column != column || !strstr(d.items[0].message, message)))) {
+                print_diagnostics(&d);
+                fail_msg("%s: expected %u:%u: %s", text, line, column, strempty(message));
+        }
+}
+
+#define ONE_STEP "phases: [{name: p, activities: [{name: a, run: x}]}]\n"
+#define HELD "phases: [{name: p, activities: [{name: a, run: x}, {name: b, failurePolicy: hold, run: x}]}]\n"
+
+/* S4.2 of S3.41: the run's own retries count as well. */
+static void test_many_run_retries(void **state) {
+        expect_of("description: x\nretries: {max: 3}\n" ONE_STEP, 0, 0, NULL);
+        expect_of("description: x\nretries: {max: 4}\n" ONE_STEP, 2, 1, "the whole run is retried 4 times");
+        expect_of("retry: {maxAttempts: 5}\n" ONE_STEP, 1, 1, "the whole run is retried 4 times");
+}
+
+/* A run is retried when it is about to end, and a held failure keeps it from that. */
+static void test_held_before_the_run_is_retried(void **state) {
+        expect_of("retries: {max: 1}\n" ONE_STEP, 0, 0, NULL);
+        expect_of("failurePolicy: hold\n" ONE_STEP, 0, 0, NULL);
+        expect_of(HELD, 0, 0, NULL);
+        expect_of("retries: {max: 0}\n" HELD, 0, 0, NULL);
+        expect_of("retries: {max: 1}\n" HELD, 2, 52, "a failure of \"b\" waits for a person (failurePolicy: hold) before the run is retried");
+        expect_of("retries: {max: 1}\ndefaults: {failurePolicy: hold}\nphases: [{name: p, activities: [{name: a, run: x}, {name: b, run: x}]}]\n", 1, 1,
+                  "failures wait for a person");
+}
+
+/* S4.14: nobody is there to give the inputs of a run that a failure starts. */
+static void test_inputs_of_a_failure(void **state) {
+        expect_of("inputs: {x: {required: true}}\n" ONE_STEP, 0, 0, NULL);
+        expect_of("inputs: {x: {required: true}}\ntriggers:\n  - {onFailureOf: [ship], inputs: {x: y}}\n" ONE_STEP, 0, 0, NULL);
+        expect_of("inputs: {x: {required: true, default: y}, z: {}}\ntriggers:\n  - onFailureOf: [ship]\n" ONE_STEP, 0, 0, NULL);
+        expect_of("inputs: {x: {required: true}}\ntriggers:\n  - onFailureOf: [ship]\n" ONE_STEP, 3, 5, "no value for the required input \"x\"");
+}
+
 static void test_tolerated_output(void **state) {
         clean("steps: [{id: s, run: x}, {run: 'echo ${{ steps.s.outputs.y }}'}]");
         warns("steps: [{id: s, run: x, continueOnError: true}, {run: 'echo ${{ steps.s.outputs.y }}'}]", 79,
@@ -95,6 +136,9 @@ static void test_defaults_are_left_alone(void **state) {
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_retries),
+        cmocka_unit_test(test_many_run_retries),
+        cmocka_unit_test(test_held_before_the_run_is_retried),
+        cmocka_unit_test(test_inputs_of_a_failure),
         cmocka_unit_test(test_tolerated_output),
         cmocka_unit_test(test_tolerated_output_in_a_request),
         cmocka_unit_test(test_retries_in_vain),

@@ -75,7 +75,8 @@ static void test_example_activities(void **state) {
         assert_true(dist->retry_written);
         assert_false(dist->retry_s4);
         assert_int_equal(dist->timeout, 30 * MINUTE);
-        assert_int_equal(dist->failure_policy, FAILURE_FAIL);           /* until decisions work, the default in all files */
+        assert_int_equal(dist->failure_policy, FAILURE_HOLD);
+        assert_false(dist->failure_policy_written);
         assert_int_equal(dist->line, 11);
         assert_int_equal(dist->column, 9);
         assert_int_equal(dist->n_steps, 3);
@@ -234,6 +235,120 @@ static void test_failure_policy_of_the_runbook(void **state) {
 
         assert_int_equal(rb->activities[0].failure_policy, FAILURE_CONTINUE);
         assert_false(rb->activities[0].failure_policy_written);
+}
+
+/* What follows a failure, from the nearest that says it; where nothing does: hold, but not in phases that need not end well (S1.16, S1.17), nor before the
+ * whole run is tried again (S4.2). */
+static void test_failure_policies(void **state) {
+        static const struct {
+                const char *head, *phase, *activity;
+                FailurePolicy expected;
+                bool written;
+        } cases[] = {
+                { "", "", "", FAILURE_HOLD, false },
+                { "", "critical: true, ", "", FAILURE_HOLD, false },
+                { "", "critical: false, ", "", FAILURE_FAIL, false },
+                { "retries: {max: 1}\n", "", "", FAILURE_FAIL, false },
+                { "retry: {maxAttempts: 2}\n", "", "", FAILURE_FAIL, false },
+                { "retries: {max: 0}\n", "", "", FAILURE_HOLD, false },
+                { "retry: {maxAttempts: 1}\n", "", "", FAILURE_HOLD, false },
+                { "defaults: {retries: {max: 2}}\n", "", "", FAILURE_HOLD, false },
+                { "failurePolicy: hold\n", "critical: false, ", "", FAILURE_HOLD, false },
+                { "defaults: {failurePolicy: hold}\n", "critical: false, ", "", FAILURE_HOLD, false },
+                { "retries: {max: 1}\nfailurePolicy: hold\n", "", "", FAILURE_HOLD, false },
+                { "failurePolicy: fail\n", "", "", FAILURE_FAIL, false },
+                { "failurePolicy: continue\n", "critical: false, ", "", FAILURE_CONTINUE, false },
+                { "failurePolicy: fail\n", "", "failurePolicy: hold, ", FAILURE_HOLD, true },
+                { "", "critical: false, ", "failurePolicy: hold, ", FAILURE_HOLD, true },
+                { "retries: {max: 1}\n", "", "failurePolicy: hold, ", FAILURE_HOLD, true },
+                { "", "", "failurePolicy: fail, ", FAILURE_FAIL, true },
+                { "failurePolicy: fail\n", "", "continueOnError: true, ", FAILURE_CONTINUE, true },
+                { "failurePolicy: fail\n", "", "continueOnError: false, ", FAILURE_FAIL, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = NULL;
+                assert_true(asprintf(&text, "%sphases: [{name: p, %sactivities: [{name: a, %srun: x}]}]", cases[i].head, cases[i].phase,
+                                     cases[i].activity) > 0);
+                _cleanup_runbook_ Runbook *rb = must_parse(text);
+                if (rb->activities[0].failure_policy != cases[i].expected || rb->activities[0].failure_policy_written != cases[i].written)
+                        fail_msg("%s: %s", text, failure_policy_to_string(rb->activities[0].failure_policy));
+        }
+}
+
+/* S4.2: the same policies at the level of the run; activities keep their own. S3.10: none is max 0. */
+static void test_run_retry(void **state) {
+        _cleanup_runbook_ Runbook *retries = must_parse(
+                "description: x\nretries: {max: 2, backoff: lin, initialInterval: 1min, maxInterval: 5min, on: [EXIT]}\n"
+                "phases: [{name: p, activities: [{name: a, run: x}, {name: b, run: x, retries: {max: 3}}]}]");
+        _cleanup_runbook_ Runbook *retry = must_parse("retry: {maxAttempts: 10, delayMs: 60000, strategy: exponential}\n" ONE_STEP), *none = must_parse(ONE_STEP);
+
+        assert_int_equal(retries->retry.max, 2);
+        assert_int_equal(retries->retry.backoff, BACKOFF_LIN);
+        assert_int_equal(retries->retry.initial, MINUTE);
+        assert_int_equal(retries->retry.maximum, 5 * MINUTE);
+        assert_string_equal(retries->retry.on[0], "EXIT");
+        assert_int_equal(retries->retry_line, 2);
+        assert_int_equal(retries->retry_column, 1);
+        assert_int_equal(retries->activities[0].retry.max, 0);
+        assert_int_equal(retries->activities[1].retry.max, 3);
+        assert_int_equal(retry->retry.max, 9);
+        assert_int_equal(retry->retry.backoff, BACKOFF_EXP);
+        assert_int_equal(retry->retry.initial, MINUTE);
+        assert_int_equal(none->retry.max, 0);
+}
+
+/* S1.16, S1.18, S3.34: how a run ends, and how an interruption does */
+static void test_ways_on(void **state) {
+        static const char *const partial[] = { "success", "allow", "fail" }, *const interrupt[] = { "resume", "hold", "fail" };
+
+        for (unsigned i = 0; i < 3; i++) {
+                _cleanup_free_ char *text = NULL;
+                assert_true(asprintf(&text, "partialSuccess: %s\nphases: [{name: p, critical: false, activities: [{name: a, onInterrupt: %s, resume: step, run: x}]}]",
+                                     partial[i], interrupt[i]) > 0);
+                _cleanup_runbook_ Runbook *rb = must_parse(text);
+                assert_int_equal(rb->partial_success, i);
+                assert_int_equal(rb->activities[0].on_interrupt, i);
+                assert_true(rb->activities[0].resume_step);
+                assert_false(rb->phases[0].critical);
+        }
+}
+
+static void expect_failures(const char *triggers, const char *expected) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_strbuf_ StrBuf b = {};
+
+        assert_true(asprintf(&text, "name: tell\ninputs: {x: {type: integer}, y: {default: z}}\n%s\n" ONE_STEP, triggers) > 0);
+        _cleanup_runbook_ Runbook *rb = must_parse(text);
+        strbuf_append(&b, !rb->on_failure ? "none" : !rb->on_failure_of ? "any" : "");
+        for (char **n = rb->on_failure_of; n && *n; n++)
+                strbuf_appendf(&b, "%s ", *n);
+        if (rb->on_failure_inputs) {
+                _cleanup_free_ char *inputs = json_to_string(rb->on_failure_inputs, false);
+                strbuf_append(&b, inputs);
+        }
+        assert_string_equal(b.s, expected);
+}
+
+/* S4.14: names of all entries together; none are all; the values as the declarations want them. */
+static void test_on_failure(void **state) {
+        expect_failures("", "none");
+        expect_failures("triggers: []", "none");
+        expect_failures("triggers: [{onFailureOf: [ship]}]", "ship ");
+        expect_failures("triggers: [{onFailureOf: [ship, boat]}, {onFailureOf: [raft, ship]}]", "ship boat raft ");
+        expect_failures("triggers: [{onFailureOf: }]", "any");
+        expect_failures("triggers: [{onFailureOf: []}]", "any");
+        expect_failures("triggers: [{onFailureOf: [ship]}, {onFailureOf: []}]", "any");
+        expect_failures("triggers: [{onFailureOf: [ship], inputs: {x: 5.0}}]", "ship {\"x\":5}");
+        expect_failures("triggers: [{onFailureOf: [ship], inputs: {x: 1, y: b}}, {onFailureOf: [boat], inputs: {y: b, x: 1}}]", "ship boat {\"x\":1,\"y\":\"b\"}");
+        expect_failures("triggers: [{onFailureOf: [ship], inputs: {}}, {onFailureOf: [boat]}]", "ship boat {}");
+}
+
+static void test_on_failure_place(void **state) {
+        _cleanup_runbook_ Runbook *rb = must_parse("triggers:\n  - onFailureOf: [runbook]\n" ONE_STEP);  /* without a name it may be any */
+
+        assert_int_equal(rb->on_failure_line, 2);
+        assert_int_equal(rb->on_failure_column, 5);
 }
 
 /* S3.14 and the activity's own form of it */
@@ -547,6 +662,38 @@ static void test_cap_lists(void **state) {
         must_fail(long_owner.s, 1, 10, "is not a person or a group");
 }
 
+static void append_trigger(StrBuf *b, unsigned i) {
+        strbuf_appendf(b, "- onFailureOf: [r%u]\n", i);
+}
+
+static void append_value(StrBuf *b, unsigned i) {
+        strbuf_appendf(b, "    i%u: x\n", i);
+}
+
+static void append_many(StrBuf *b, const char *head, unsigned n, void (*append)(StrBuf *b, unsigned i)) {
+        strbuf_append(b, head);
+        for (unsigned i = 0; i < n; i++)
+                append(b, i);
+        strbuf_append(b, ONE_STEP);
+}
+
+/* Caps: TRIGGERS_MAX (100), and INPUTS_MAX for a trigger's values, INPUTS_SIZE_MAX for all of them together. */
+static void test_cap_triggers(void **state) {
+        _cleanup_strbuf_ StrBuf fits = {}, many = {}, inputs = {}, large = {};
+
+        append_many(&fits, "triggers:\n", 100, append_trigger);
+        runbook_unref(must_parse(fits.s));
+        append_many(&many, "triggers:\n", 101, append_trigger);
+        must_fail(many.s, 2, 1, "\"triggers\" has 101 entries; at most 100 are allowed");
+        append_many(&inputs, "triggers:\n- onFailureOf: []\n  inputs:\n", INPUTS_MAX + 1, append_value);
+        must_fail(inputs.s, 4, 5, "\"inputs\" has 1001 entries; at most 1000 are allowed");
+        strbuf_append(&large, "inputs: {a: {}, b: {}}\ntriggers:\n- onFailureOf: []\n  inputs:\n    a: &x ");
+        for (unsigned i = 0; i < INPUTS_SIZE_MAX / 18; i++)
+                strbuf_append(&large, "abcdefghij");
+        strbuf_append(&large, "\n    b: *x\n" ONE_STEP);
+        must_fail(large.s, 5, 5, "the inputs are larger than 1048576 bytes");
+}
+
 /* DIAGNOSTICS_MAX bounds what is listed; the file is bad all the same, and suggestions don't make it slow. */
 static void test_very_many_errors(void **state) {
         _cleanup_strbuf_ StrBuf b = {};
@@ -572,6 +719,11 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_default_retry_form),
         cmocka_unit_test(test_failure_policy_of_the_runbook),
+        cmocka_unit_test(test_failure_policies),
+        cmocka_unit_test(test_run_retry),
+        cmocka_unit_test(test_ways_on),
+        cmocka_unit_test(test_on_failure),
+        cmocka_unit_test(test_on_failure_place),
         cmocka_unit_test(test_continue_on_error),
         cmocka_unit_test(test_step_lists),
         cmocka_unit_test(test_step_ids),
@@ -591,6 +743,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cap_steps),
         cmocka_unit_test(test_cap_expanded),
         cmocka_unit_test(test_cap_lists),
+        cmocka_unit_test(test_cap_triggers),
         cmocka_unit_test(test_very_many_errors),
 };
 TEST_MAIN(tests)

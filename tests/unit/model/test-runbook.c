@@ -144,12 +144,43 @@ static void test_to_json(void **state) {
         assert_true(json_bool(json_get(phase, "critical")));
         activity = json_at(json_get(json_at(json_get(j, "phases"), 0), "activities"), 0);
         assert_string_equal(json_string(json_get(activity, "name")), "a");
-        assert_string_equal(json_string(json_get(activity, "failurePolicy")), "fail");
+        assert_string_equal(json_string(json_get(activity, "failurePolicy")), "hold");
+        assert_string_equal(json_string(json_get(activity, "onInterrupt")), "resume");
+        assert_string_equal(json_string(json_get(activity, "resume")), "activity");
         assert_int_equal(json_length(json_get(activity, "steps")), 6);
         step = json_at(json_get(activity, "steps"), 4);
         assert_string_equal(json_string(json_get(step, "hook")), "post");
         assert_string_equal(json_string(json_get(step, "name")), "clean");
         assert_string_equal(json_string(json_get(step, "kind")), "shell");
+}
+
+/* What holds for the whole run: retries, how it ends, and what starts it. */
+static void test_to_json_of_the_run(void **state) {
+        _cleanup_runbook_ Runbook *plain = must_parse(HOOKED), *rb = must_parse(
+                "inputs: {x: {}}\nretry: {maxAttempts: 3}\npartialSuccess: allow\ntriggers: [{onFailureOf: [ship], inputs: {x: y}}, {onFailureOf: [boat], inputs: {x: y}}]\n"
+                "phases: [{name: p, critical: false, activities: [{name: a, onInterrupt: hold, resume: step, run: x}]}]");
+        _cleanup_json_ Json *none = NULL, *j = NULL;
+        Json *trigger, *phase, *activity;
+
+        assert_ok(runbook_to_json(plain, &none));
+        assert_int_equal(json_int(json_get(none, "retries")), 0);
+        assert_string_equal(json_string(json_get(none, "partialSuccess")), "success");
+        assert_int_equal(json_type(json_get(none, "triggers")), JSON_ARRAY);
+        assert_int_equal(json_length(json_get(none, "triggers")), 0);
+        assert_ok(runbook_to_json(rb, &j));
+        assert_int_equal(json_int(json_get(j, "retries")), 2);
+        assert_string_equal(json_string(json_get(j, "partialSuccess")), "allow");
+        assert_int_equal(json_length(json_get(j, "triggers")), 1);
+        trigger = json_at(json_get(j, "triggers"), 0);
+        assert_int_equal(json_length(json_get(trigger, "onFailureOf")), 2);
+        assert_string_equal(json_string(json_at(json_get(trigger, "onFailureOf"), 1)), "boat");
+        assert_string_equal(json_string(json_get(json_get(trigger, "inputs"), "x")), "y");
+        phase = json_at(json_get(j, "phases"), 0);
+        assert_false(json_bool(json_get(phase, "critical")));
+        activity = json_at(json_get(phase, "activities"), 0);
+        assert_string_equal(json_string(json_get(activity, "failurePolicy")), "fail");
+        assert_string_equal(json_string(json_get(activity, "onInterrupt")), "hold");
+        assert_string_equal(json_string(json_get(activity, "resume")), "step");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -160,5 +191,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookups),
         cmocka_unit_test(test_find_step),
         cmocka_unit_test(test_to_json),
+        cmocka_unit_test(test_to_json_of_the_run),
 };
 TEST_MAIN(tests)

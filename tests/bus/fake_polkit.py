@@ -1,0 +1,138 @@
+"""polkit, as far as runbookd sees it: a program that owns its name on a private bus, answers questions by rules that a test gives it, and remembers them.
+
+A rule is {uid, action, runbook, answer}; what it leaves out matches anything, and the first that matches holds. Answers: yes, no, auth (a challenge, and yes where a person may
+be asked), challenge (also then), dismissed, hold (none, until the test says which), prompt (a challenge, and none while a person is asked). Without a rule the shipped policy holds, for people whom nobody asks for passwords."""
+
+import json
+import os
+import subprocess
+import sys
+
+import dbus
+import dbus.bus
+import dbus.mainloop.glib
+import dbus.service
+
+POLKIT = 'org.freedesktop.PolicyKit1'
+AUTHORITY = '/org/freedesktop/PolicyKit1/Authority'
+CONTROL = 'org.runbookd1.FakePolkit'
+ANSWER = 'org.runbookd1.answer'
+
+
+class Dismissed(dbus.DBusException):
+    _dbus_error_name = POLKIT + '.Error.Cancelled'
+
+
+class Authority(dbus.service.Object):
+    def __init__(self, connection):
+        self.rules, self.questions, self.held = [], [], {}
+        super().__init__(connection, AUTHORITY)
+
+    def uid_of(self, name):
+        driver = self.connection.get_object('org.freedesktop.DBus', '/org/freedesktop/DBus', introspect=False)
+        try:
+            return int(driver.GetConnectionUnixUser(name, dbus_interface='org.freedesktop.DBus'))
+        except dbus.DBusException:
+            return -1
+
+    def find(self, question):
+        for rule in self.rules:
+            if all(rule.get(key, value) == value for key, value in (('uid', question['uid']), ('action', question['action']), ('runbook', question['details'].get('runbook')))):
+                return rule['answer']
+        return 'yes' if question['action'] == ANSWER else 'challenge'
+
+    @staticmethod
+    def reply(answer, flags, done, failed):
+        if answer == 'dismissed':
+            failed(Dismissed('the dialog was closed'))
+        else:
+            yes = answer == 'yes' or (answer == 'auth' and flags & 1)
+            done(dbus.Struct((bool(yes), not yes and answer in ('auth', 'challenge', 'prompt'), dbus.Dictionary({}, signature='ss')), signature='bba{ss}'))
+
+    @dbus.service.method(POLKIT + '.Authority', in_signature='(sa{sv})sa{ss}us', out_signature='(bba{ss})', async_callbacks=('done', 'failed'))
+    def CheckAuthorization(self, subject, action, details, flags, cancellation, done, failed):
+        name = str(subject[1]['name'])
+        question = {'kind': str(subject[0]), 'name': name, 'uid': self.uid_of(name), 'action': str(action), 'details': {str(k): str(v) for k, v in details.items()},
+                    'flags': int(flags), 'cancellation': str(cancellation), 'cancelled': False}
+        self.questions.append(question)
+        answer = self.find(question)
+        if answer == 'hold' or (answer == 'prompt' and flags & 1):
+            self.held[question['cancellation']] = (flags, done, failed)
+        else:
+            self.reply(answer, flags, done, failed)
+
+    @dbus.service.method(POLKIT + '.Authority', in_signature='s')
+    def CancelCheckAuthorization(self, cancellation):
+        self.held.pop(str(cancellation), None)
+        for question in self.questions:
+            question['cancelled'] |= question['cancellation'] == cancellation
+
+    @dbus.service.method(CONTROL, in_signature='s')
+    def SetRules(self, rules):
+        self.rules, self.questions, self.held = json.loads(rules), [], {}
+
+    @dbus.service.method(CONTROL, out_signature='s')
+    def Questions(self):
+        return json.dumps(self.questions)
+
+    @dbus.service.method(CONTROL, in_signature='s')
+    def Release(self, answer):
+        held, self.held = self.held, {}
+        for flags, done, failed in held.values():
+            self.reply(answer, flags, done, failed)
+
+
+def main(address):
+    from gi.repository import GLib
+    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+    connection = dbus.bus.BusConnection(address)
+    connection.set_exit_on_disconnect(True)
+    authority = Authority(connection)
+    connection.request_name(POLKIT)
+    print(authority.connection.get_unique_name(), flush=True)
+    GLib.MainLoop().run()
+
+
+class FakePolkit:
+    """The same, for the test that has started it. Without start() there is no polkit."""
+
+    def __init__(self, bus):
+        self.bus = bus
+        self.process = None
+        self.connection = None
+
+    def start(self):
+        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), self.bus.address], stdout=subprocess.PIPE, text=True)
+        if not self.process.stdout.readline():
+            raise AssertionError('the fake polkit did not start')
+        self.connection = self.connection or self.bus.connect()
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def close(self):
+        self.stop()
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def control(self, method, signature='', *args):
+        return self.connection.call_blocking(POLKIT, AUTHORITY, CONTROL, method, signature, args)
+
+    def set_rules(self, *rules):
+        self.control('SetRules', 's', json.dumps(rules))
+
+    def questions(self):
+        return json.loads(self.control('Questions'))
+
+    def release(self, answer='yes'):
+        self.control('Release', 's', answer)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])

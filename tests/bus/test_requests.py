@@ -1,0 +1,165 @@
+"""Input that a person gives: fields that a step asks for, and inputs of the run that have no value. In user mode, where the owner of the bus may do everything, but is an approver only
+where he is named."""
+import json
+
+import dbus
+
+import harness
+from harness import INVALID_ARGS, MANAGER, PATH, Signals
+
+MISSING = '''
+inputs:
+  version: {type: string, pattern: '^[0-9.]+$', required: true, description: Which one?}
+  count: {type: integer, required: true}
+  fixed: {type: string, required: true, fixed: true}
+  note: {type: string}
+phases:
+  - name: main
+    activities:
+      - name: before
+        run: echo before
+      - name: use
+        run: echo "${{ inputs.version }} ${{ inputs.count }}"
+      - name: also
+        needs: []
+        run: echo "${{ inputs.count }}"
+'''
+
+ASKS = '''
+phases:
+  - name: main
+    activities:
+      - name: ask
+        input:
+          title: Which window?
+          message: 'For run ${{ run.id }}'
+          approvers: [%s]
+          fields:
+            hours: {type: integer, minimum: 1, required: true}
+            zone: {type: choice, options: [utc, local], default: utc}
+      - name: use
+        run: echo "${{ activities.ask.outputs.hours }} ${{ activities.ask.outputs.zone }}"
+'''
+
+APPROVAL = 'phases: [{name: main, activities: [{name: ask, approval: {approvers: [nobody], allowStarter: false}}]}]'
+
+
+class Inputs(harness.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, text in (('missing', MISSING), ('asks', ASKS % 'root'), ('asks-nobody', ASKS % 'nobody'), ('approval', APPROVAL)):
+            cls.daemon.write_runbook(name, text)
+
+    def provide(self, run, activity, fields=None, **options):
+        if fields is not None:
+            options['Fields'] = dbus.Dictionary(fields, signature='sv')
+        return run.activity(activity, 'Provide', 'a{sv}', dbus.Dictionary(options, signature='sv'))
+
+    def waiting(self, runbook, activity, inputs=None):
+        run = self.daemon.start_run(runbook, inputs)
+        run.wait_state('on-hold')
+        self.assertEqual((run.activity_get(activity, 'State'), run.activity_get(activity, 'WaitingFor')), ('on-hold', 'input'))
+        return run
+
+    def test_missing_inputs(self):
+        """S0.17, S0.20–S0.22, S1.12, S1.13, S1.15: what lacks them waits, and goes on with them"""
+        signals = Signals(self.daemon)
+        run = self.waiting('missing', 'use')
+        self.assertEqual(run.activity_get('before', 'State'), 'success')
+        self.assertEqual((run.get('PendingRequests'), run.get('StatusText')), (2, '2 activities require your input'))
+        self.assertEqual([f['name'] for f in json.loads(run.activity('use', 'GetRequest'))['fields']], ['version', 'count'])
+        self.assertEqual({(r[2], r[3]) for r in self.daemon.manager('ListRequests') if r[0] == run.id}, {('use', 'input'), ('also', 'input')})
+        for fields in (None, {}, {'version': 'x'}, {'version': 1}, {'nosuch': '1'}, {'note': 'not asked for'}, {'version': '1', 'count': 'many'}):
+            with self.error('InvalidInput'):
+                self.provide(run, 'use', fields)
+        self.assertEqual(run.get('PendingRequests'), 2)
+        self.provide(run, 'also', {'count': '7'})       # text that is a number
+        run.wait_activity('also', 'success')
+        self.assertEqual([f['name'] for f in json.loads(run.activity('use', 'GetRequest'))['fields']], ['version'])
+        self.assertEqual(run.wait_state('on-hold'), 'on-hold')
+        self.provide(run, 'use', {'version': '1.2'}, Comment='as agreed')
+        self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual(run.log('use'), '1.2 7\n')
+        self.assertEqual(run.activity_get('use', 'Attempt'), 1)
+        required = [s[3] for s in signals.wait('InputRequired', 2)]
+        self.assertEqual({(str(s[1]), s[4]) for s in required}, {(run.activity_path('use'), 'input'), (run.activity_path('also'), 'input')})
+        resolved = [s[3] for s in signals.wait('RequestResolved', 2)]
+        self.assertEqual([(str(s[0]), s[1]) for s in resolved], [(run.activity_path('also'), 'provided'), (run.activity_path('use'), 'provided')])
+        signals.close()
+
+    def test_not_even_strict(self):
+        with self.error('InvalidInput'):
+            self.daemon.start_run('missing', {'version': '1'}, Strict=True)
+
+    def test_set_inputs(self):
+        run = self.waiting('missing', 'use')
+        run.call('SetInputs', 'a{sv}a{sv}', dbus.Dictionary({'version': '3', 'count': dbus.Int64(4)}, signature='sv'), {})
+        self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual(run.log('use'), '3 4\n')
+
+    def test_fields(self):
+        """S1.15: what a step asks for"""
+        run = self.waiting('asks', 'ask')
+        request = json.loads(run.activity('ask', 'GetRequest'))
+        self.assertEqual((request['kind'], request['title'], request['message']), ('input', 'Which window?', 'For run %d' % run.id))
+        for fields in (None, {'hours': 0}, {'hours': 'x'}, {'hours': 1, 'zone': 'here'}, {'minutes': 1}):
+            with self.error('InvalidInput'):
+                self.provide(run, 'ask', fields)
+        for method in ('Approve', 'Reject'):
+            with self.error('WrongState'):
+                run.activity('ask', method, 'a{sv}', {})
+        self.provide(run, 'ask', {'hours': '5'})
+        self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual(run.log('use'), '5 utc\n')
+        with self.error('AlreadyAnswered'):
+            self.provide(run, 'ask', {'hours': 6})
+
+    def test_nothing_is_asked(self):
+        run = self.daemon.start_run('approval')
+        run.wait_state('on-hold')
+        with self.error('WrongState'):
+            self.provide(run, 'ask', {'hours': 1}, Override=True)
+        run.call('Cancel', 'a{sv}', {})
+
+    def test_lists_hold(self):
+        """S0.16: root, who owns the bus, is not named; an override is, in the history"""
+        run = self.waiting('asks-nobody', 'ask')
+        with self.error('NotApprover'):
+            self.provide(run, 'ask', {'hours': 1})
+        self.provide(run, 'ask', {'hours': 1}, Override=True)
+        self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual([a.get('override') for a in run.events('request-answered')], [True])
+        run = self.daemon.start_run('approval')
+        run.wait_state('on-hold')
+        for method in ('Approve', 'Reject'):
+            with self.error('NotApprover'):
+                run.activity('ask', method, 'a{sv}', {})
+        run.approve('ask', Override=True)
+        self.assertEqual(run.wait_ended(), 'success')
+
+    def test_options(self):
+        run = self.waiting('asks', 'ask')
+        for options in ({'Inputs': dbus.Dictionary({}, signature='sv')}, {'Fields': 'x'}, {'Override': 'x'}, {'Override': 1}):
+            with self.error(INVALID_ARGS):
+                run.activity('ask', 'Provide', 'a{sv}', dbus.Dictionary(options, signature='sv'))
+        with self.error('TooLarge'):
+            self.provide(run, 'ask', {'hours': 1}, Comment='x' * 4097)
+        with self.error('TooLarge'):
+            self.provide(run, 'ask', {'hours': 'x' * (2 << 20)})
+        self.assertEqual(run.get('State'), 'on-hold')
+        run.call('Cancel', 'a{sv}', {})
+
+    def test_restart(self):
+        """S0.22: it waits as long as it takes"""
+        run = self.waiting('missing', 'use')
+        self.daemon.stop()
+        self.daemon.start()
+        self.assertEqual((run.get('State'), run.activity_get('use', 'WaitingFor')), ('on-hold', 'input'))
+        self.assertEqual(len([r for r in self.daemon.call(PATH, MANAGER, 'ListRequests') if r[0] == run.id]), 2)
+        self.provide(run, 'use', {'version': '1', 'count': 2})
+        self.assertEqual(run.wait_ended(), 'success')
+
+
+if __name__ == '__main__':
+    harness.main()
