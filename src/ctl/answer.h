@@ -1,8 +1,13 @@
-/* Answering a request: for the verbs approve and reject, and for the question that start --follow asks. */
+/* Answering a request: for the verbs approve, reject and provide, and for the questions that start --follow and watch ask. */
 #pragma once
 
 #include "client.h"
 
-int answer_get_request(Ctl *c, const Target *t, Json **ret, sd_bus_error *error);   /* GetRequest; the error is the caller's */
-/* Sends Approve or Reject. fields: an object or NULL; comment may be NULL. The error is the caller's. */
-int answer_send(Ctl *c, const char *activity_path, bool approve, const Json *fields, const char *comment, sd_bus_error *error);
+/* GetRequest, with those in `approvers` who are asked where the activity itself names nobody. The error is the caller's. */
+int answer_get_request(Ctl *c, const Target *t, Json **ret, sd_bus_error *error);
+/* Sets them, from the property that everybody may read, where a request names nobody. 0 or -ENOMEM. */
+int answer_add_approvers(Ctl *c, const Target *t, Json *request);
+/* Calls a method of the activity (Approve, Reject, Retry …). fields: an object or NULL; comment may be NULL. The error is the caller's. */
+int answer_send(Ctl *c, const char *activity_path, const char *member, const Json *fields, const char *comment, sd_bus_error *error);
+/* Prints the error of an answer, and whom to ask where the caller isn't asked. Returns a negative errno. */
+int answer_error(Ctl *c, const Target *t, const sd_bus_error *error, int r);

@@ -38,13 +38,14 @@ static void look_worked(const AttendOps *ops, void *userdata, Patience *p) {
         *p = (Patience) {};
 }
 
-int attend(Ctl *c, Monitor *m, const AttendOps *ops, void *userdata) {
+static int attend_loop(Ctl *c, Monitor *m, const AttendOps *ops, void *userdata) {
         unsigned wake = WAKE_CHANGED;
         Patience patience = {};
 
         for (;;) {
                 _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
                 int r = ops->look(userdata, wake, &error);
+                client_allow_questions(c, false);
                 if (r > 0)
                         return 0;
                 if (r < 0) {
@@ -66,6 +67,14 @@ int attend(Ctl *c, Monitor *m, const AttendOps *ops, void *userdata) {
                 if (r != 0)
                         return r;
         }
+}
+
+/* The first look may ask for a password; each further one would ask again. */
+int attend(Ctl *c, Monitor *m, const AttendOps *ops, void *userdata) {
+        int r = attend_loop(c, m, ops, userdata);
+
+        client_allow_questions(c, true);
+        return r;
 }
 
 ExitStatus status_of_state(const char *state) {
@@ -97,6 +106,13 @@ void attend_say_come_back(Ctl *c, uint32_t run) {
         _cleanup_free_ char *command = ctl_command(c);
 
         err(_("\nRun %u goes on. Come back with: %s watch %u\n"), run, strempty(command), run);
+}
+
+int attend_on_hold(Ctl *c, uint32_t run) {
+        _cleanup_free_ char *command = ctl_command(c);
+
+        err(_("Run %u waits for a person. What it wants: %s status %u\n"), run, strempty(command), run);
+        return STATUS_ON_HOLD;
 }
 
 void attend_say_away(Ctl *c, bool away) {

@@ -23,4 +23,5 @@ int attend(Ctl *c, Monitor *m, const AttendOps *ops, void *userdata);
 ExitStatus status_of_state(const char *state);          /* of a run's end */
 bool state_is_terminal(const char *state);
 void attend_say_come_back(Ctl *c, uint32_t run);        /* "Run 12 goes on. …" */
+int attend_on_hold(Ctl *c, uint32_t run);               /* says that it waits for a person; STATUS_ON_HOLD */
 void attend_say_away(Ctl *c, bool away);

@@ -1,11 +1,14 @@
-/* Every call allows interactive authorization unless --no-ask-password. An error is printed as the daemon wrote it, for its text says what
- * to do; only where there is no daemon, runbookctl has to know what to say: which bus was tried, and whether another one has a daemon. */
+/* Every call allows interactive authorization unless --no-ask-password, or it is one that looks again and again. Where it was wanted and
+ * nobody was there to ask, the call is made once more with an agent on this terminal. An error is printed as the daemon wrote it, and where
+ * something on this side can be done about it, that is said too; where there is no daemon: which bus was tried, and whether another one has
+ * a daemon. */
 #include "client.h"
 
 #include <stdarg.h>
 
 #include "bus-json.h"
 #include "i18n.h"
+#include "polkit-agent.h"
 #include "style.h"
 #include "utf8.h"
 
@@ -66,9 +69,18 @@ int client_connect(Ctl *c) {
                 return unreachable(c, r == -ENOMEDIUM ? _("there is no session bus here (neither DBUS_SESSION_BUS_ADDRESS nor "
                                                           "XDG_RUNTIME_DIR is set)")
                                                       : strerror(-r));
-        (void) sd_bus_set_allow_interactive_authorization(bus, !c->options.no_ask_password);
         c->bus = bus;
+        client_allow_questions(c, true);
         return 0;
+}
+
+void client_allow_questions(Ctl *c, bool allow) {
+        if (c->bus)
+                (void) sd_bus_set_allow_interactive_authorization(c->bus, allow && !c->options.no_ask_password);
+}
+
+void client_allow_question(const Ctl *c, sd_bus_message *m) {
+        (void) sd_bus_message_set_allow_interactive_authorization(m, !c->options.no_ask_password);
 }
 
 bool client_is_away(const sd_bus_error *error) {
@@ -88,14 +100,54 @@ bool client_is_away(const sd_bus_error *error) {
         return error->name && startswith(error->name, "org.freedesktop.DBus.Error.Spawn.");
 }
 
+/* ---- what can be done on this side about a refusal ---- */
+
+static const char *advice_denied(const Ctl *c, const char *text) {
+        if (startswith(text, "Rejected send message"))  /* so dbus-daemon begins it */
+                return _("The bus lets only some users talk to runbookd: try it as root, or use your own daemon with --user.");
+        return c->options.user || geteuid() == 0 ? NULL : _("Do it as root, or let a rule of polkit allow it: see polkit(8).");
+}
+
+static const char *advice_authentication(const Ctl *c, const char *text) {
+        if (c->options.no_ask_password)
+                return _("Leave out --no-ask-password, or do it as root.");
+        if (c->options.host)
+                return _("A password can only be asked for on that machine: do it there, or as its root.");
+        if (!isatty(STDIN_FILENO))
+                return _("Do it on a terminal, where a password can be asked for, or as root.");
+        return polkit_agent_is_there() ? NULL
+                                       : _("There is no program that could ask for a password: install pkttyagent, a part of polkit, or do "
+                                           "it as root.");
+}
+
+static const char *advice_not_approver(const Ctl *c, const char *text) {
+        return c->options.override ? NULL : _("Whoever may manage runbookd can answer in their place: with --override.");
+}
+
+static const struct {
+        const char *error;
+        const char *(*advice)(const Ctl *c, const char *text);  /* NULL: the daemon has said it all */
+} advices[] = {
+        {SD_BUS_ERROR_ACCESS_DENIED, advice_denied},
+        {SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, advice_authentication},
+        {BUS_ERROR_PREFIX "NotApprover", advice_not_approver},
+};
+
+static void advise_about(const Ctl *c, const sd_bus_error *error, const char *text) {
+        for (size_t i = 0; i < ELEMENTSOF(advices); i++) {
+                const char *s = sd_bus_error_has_name(error, advices[i].error) ? advices[i].advice(c, text) : NULL;
+                if (s)
+                        err("%s\n", s);
+        }
+}
+
 int client_error(Ctl *c, const sd_bus_error *error, int r) {
         const char *text = error->message ? error->message : error->name ? error->name : strerror(r < 0 ? -r : EIO);
 
         if (client_is_away(error) || (!error->name && (r == -ENOTCONN || r == -ECONNRESET || r == -EPIPE || r == -ENOENT)))
                 return unreachable(c, text);
         (void) ctl_error(c, "%s", text);
-        if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) && startswith(text, "Rejected send message"))
-                err(_("The bus lets only some users talk to runbookd: try it as root, or use your own daemon with --user.\n"));
+        advise_about(c, error, text);
         return r < 0 ? r : -EIO;
 }
 
@@ -112,8 +164,33 @@ int client_new_call(Ctl *c, const char *path, const char *interface, const char 
         return r < 0 ? ctl_error(c, _("%s can't be called: %s"), member, strerror(-r)) : 0;
 }
 
+/* A message can be sent once, so this is another one that says the same. */
+static int copy_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret) {
+        _cleanup_message_ sd_bus_message *copy = NULL;
+
+        int r = sd_bus_message_new_method_call(c->bus, &copy, sd_bus_message_get_destination(m), sd_bus_message_get_path(m),
+                                               sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
+        if (r >= 0)
+                r = sd_bus_message_set_allow_interactive_authorization(copy, 1);
+        if (r >= 0)
+                r = sd_bus_message_rewind(m, 1);
+        if (r >= 0)
+                r = sd_bus_message_copy(copy, m, 1);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
 int client_try(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret) {
+        _cleanup_message_ sd_bus_message *again = NULL;
+
         int r = sd_bus_call(c->bus, m, CALL_TIMEOUT, error, ret);
+        if (r < 0 && sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED) &&
+            sd_bus_message_get_allow_interactive_authorization(m) > 0 && polkit_agent_open(c) > 0 && copy_call(c, m, &again) >= 0) {
+                sd_bus_error_free(error);
+                r = sd_bus_call(c->bus, again, CALL_TIMEOUT, error, ret);
+        }
         return r < 0 ? r : 0;
 }
 

@@ -10,6 +10,9 @@
 #define _cleanup_error_ _cleanup_(sd_bus_error_free)
 
 int client_connect(Ctl *c);                             /* no-op when there is a connection */
+/* May calls that are made from now on ask for a password? Never with --no-ask-password. What looks again and again must not. */
+void client_allow_questions(Ctl *c, bool allow);
+void client_allow_question(const Ctl *c, sd_bus_message *m);    /* this one may, where the command line doesn't forbid it */
 
 /* Calls. 0, or negative errno after the error was printed and c->status set. `ret` may be NULL. */
 int client_call(Ctl *c, const char *path, const char *interface, const char *member, sd_bus_message **ret, const char *types, ...);

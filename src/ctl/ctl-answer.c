@@ -1,13 +1,36 @@
-/* approve, reject: a person's answer. What fields there are is asked first, only to know their types. */
+/* approve, reject, provide: a person's answer. What fields there are is asked first, only to know their types. */
 #include "answer.h"
 
 #include "bus-json.h"
+#include "call.h"
 #include "i18n.h"
 #include "style.h"
 #include "values.h"
+#include "waits.h"
+
+int answer_add_approvers(Ctl *c, const Target *t, Json *request) {
+        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_json_ Json *approvers = json_new_array();
+        const char *name;
+
+        if (!approvers)
+                return -ENOMEM;
+        if (json_length(json_get(request, "approvers")) > 0 || streq_ptr(json_string(json_get(request, "kind")), "decision"))
+                return 0;
+        if (client_new_call(c, t->activity_path, "org.freedesktop.DBus.Properties", "Get", &m) < 0 ||
+            sd_bus_message_append(m, "ss", BUS_ACTIVITY, "Approvers") < 0 || client_try(c, m, &error, &reply) < 0 ||
+            sd_bus_message_enter_container(reply, 'v', "as") < 0 || sd_bus_message_enter_container(reply, 'a', "s") < 0)
+                return 0;
+        while (sd_bus_message_read(reply, "s", &name) > 0)
+                if (json_append(approvers, json_new_string(name)) < 0)
+                        return -ENOMEM;
+        return json_set(request, "approvers", TAKE_PTR(approvers));
+}
 
 int answer_get_request(Ctl *c, const Target *t, Json **ret, sd_bus_error *error) {
         _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_json_ Json *request = NULL;
         const char *text;
 
         int r = client_new_call(c, t->activity_path, BUS_ACTIVITY, "GetRequest", &m);
@@ -15,7 +38,14 @@ int answer_get_request(Ctl *c, const Target *t, Json **ret, sd_bus_error *error)
                 r = client_try(c, m, error, &reply);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &text);
-        return r < 0 ? r : json_parse(text, strlen(text), ret);
+        if (r >= 0)
+                r = json_parse(text, strlen(text), &request);
+        if (r >= 0)
+                r = answer_add_approvers(c, t, request);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(request);
+        return 0;
 }
 
 static int append_fields(sd_bus_message *m, const Json *fields) {
@@ -31,10 +61,10 @@ static int append_fields(sd_bus_message *m, const Json *fields) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int answer_send(Ctl *c, const char *activity_path, bool approve, const Json *fields, const char *comment, sd_bus_error *error) {
+int answer_send(Ctl *c, const char *activity_path, const char *member, const Json *fields, const char *comment, sd_bus_error *error) {
         _cleanup_message_ sd_bus_message *m = NULL;
 
-        int r = client_new_call(c, activity_path, BUS_ACTIVITY, approve ? "Approve" : "Reject", &m);
+        int r = client_new_call(c, activity_path, BUS_ACTIVITY, member, &m);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0 && comment)
@@ -43,46 +73,89 @@ int answer_send(Ctl *c, const char *activity_path, bool approve, const Json *fie
                 r = append_fields(m, fields);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? r : client_try(c, m, error, NULL);
+        if (r < 0)
+                return r;
+        client_allow_question(c, m);                    /* somebody sits here and has just typed the answer */
+        return client_try(c, m, error, NULL);
 }
 
-static int gather_fields(Ctl *c, const Target *t, Json *fields) {
+int answer_error(Ctl *c, const Target *t, const sd_bus_error *error, int r) {
+        _cleanup_json_ Json *request = json_new_object();
+
+        r = client_activity_error(c, t, error, r);
+        if (!sd_bus_error_has_name(error, BUS_ERROR_PREFIX "NotApprover") || !request || answer_add_approvers(c, t, request) < 0 ||
+            json_length(json_get(request, "approvers")) == 0)
+                return r;
+        _cleanup_free_ char *who = waits_who(request), *clean = who ? text_one_line(who) : NULL;
+        err(_("Who is asked: %s\n"), strempty(clean));
+        return r;
+}
+
+static bool is_about_the_object(const sd_bus_error *error) {
+        return client_is_away(error) || sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
+               sd_bus_error_has_name(error, BUS_ERROR_PREFIX "NoSuchActivity");
+}
+
+/* Who may answer but not read sends texts, which the daemon reads by their types; and nobody types a password for a look. What else is
+ * wrong the answer itself is told. */
+static int gather_fields(Ctl *c, const Target *t, const StrList *words, Json *fields) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_json_ Json *request = NULL;
 
-        if (c->options.inputs.n == 0)
-                return 0;
-        int r = answer_get_request(c, t, &request, &error);
-        if (r < 0)
+        int r = c->options.input_file ? values_from_file(c, c->options.input_file, fields) : 0;
+        if (r < 0 || words->n == 0)
+                return r;
+        client_allow_questions(c, false);
+        r = answer_get_request(c, t, &request, &error);
+        client_allow_questions(c, true);
+        if (r < 0 && (!error.name || is_about_the_object(&error)))
                 return client_activity_error(c, t, &error, r);
-        return values_from_words(c, &c->options.inputs, json_get(request, "fields"), fields);
+        return values_from_words(c, words, json_get(request, "fields"), fields);
 }
 
-static int answer(Ctl *c, const char *arg, bool approve) {
+static const struct Answer {
+        const char *verb, *member;
+        const char *done;
+} answers[] = {
+        {"approve", "Approve", N_("Approved %u/%s.\n")},
+        {"reject", "Reject", N_("Rejected %u/%s.\n")},
+        {"provide", "Provide", N_("%u/%s has got its input.\n")},
+};
+
+static const struct Answer *answer_of(const Ctl *c) {
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++)
+                if (streq(answers[i].verb, c->verb->name))
+                        return answers + i;
+        return NULL;
+}
+
+static int answer(Ctl *c, const struct Answer *a, Target *t, const StrList *words) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_json_ Json *fields = json_new_object();
+
+        if (!fields)
+                return ctl_oom(c);
+        int r = waits_find(c, t, "input");
+        if (r >= 0)
+                r = gather_fields(c, t, words, fields);
+        if (r < 0)
+                return r;
+        r = call_send(c, t->activity_path, BUS_ACTIVITY, a->member, "Fields", fields, NULL, &error);
+        if (r < 0)
+                return error.name ? answer_error(c, t, &error, r) : r;
+        _cleanup_free_ char *name = text_one_line(t->activity);
+        if (!c->options.quiet && !ctl_json(c))
+                out(_(a->done), t->run, strempty(name));
+        return 0;
+}
+
+int verb_answer(Ctl *c, const char *const *args, size_t n) {
+        const struct Answer *a = answer_of(c);
+        bool provides = streq(a->verb, "provide");
+        StrList words = provides ? (StrList){.items = (const char **) args + 1, .n = n - 1} : c->options.inputs;
         _cleanup_target_ Target t = {};
 
-        if (!fields) {
-                (void) ctl_oom(c);
+        if (values_check_words(c, &words) < 0 || target_parse(c, args[0], provides ? 1 : 2, 2, &t) < 0 || answer(c, a, &t, &words) < 0)
                 return ctl_failed(c);
-        }
-        if (target_parse(c, arg, 2, 2, &t) < 0 || gather_fields(c, &t, fields) < 0)
-                return ctl_failed(c);
-        int r = answer_send(c, t.activity_path, approve, fields, c->options.message, &error);
-        if (r < 0) {
-                (void) client_activity_error(c, &t, &error, r);
-                return ctl_failed(c);
-        }
-        if (!c->options.quiet && !ctl_json(c))
-                out(approve ? _("Approved %u/%s.\n") : _("Rejected %u/%s.\n"), t.run, t.activity);
         return STATUS_SUCCESS;
-}
-
-int verb_approve(Ctl *c, const char *const *args, size_t n) {
-        return answer(c, args[0], true);
-}
-
-int verb_reject(Ctl *c, const char *const *args, size_t n) {
-        return answer(c, args[0], false);
 }

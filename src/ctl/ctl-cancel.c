@@ -16,7 +16,10 @@ int cancel_send(Ctl *c, const char *run_path, const char *comment) {
                 r = bus_append_option(m, "Comment", comment);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
-        return r < 0 ? client_parse_error(c, r) : client_send(c, m, NULL);
+        if (r < 0)
+                return client_parse_error(c, r);
+        client_allow_question(c, m);
+        return client_send(c, m, NULL);
 }
 
 int verb_cancel(Ctl *c, const char *const *args, size_t n) {

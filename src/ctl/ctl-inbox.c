@@ -1,9 +1,11 @@
-/* inbox: what waits for the one who asks. */
-#include "client.h"
+/* inbox: what waits for the one who asks, or for everybody, with what to type. The daemon lists what the caller may read or answer; of that
+ * only what he himself is asked for is shown. */
+#include "answer.h"
 #include "i18n.h"
 #include "lists.h"
 #include "pager.h"
 #include "table.h"
+#include "waits.h"
 
 static const TableColumn columns[] = {
                 {N_("REQUEST")}, {N_("KIND")}, {N_("TITLE"), .shrinks = true}, {N_("APPROVERS"), .shrinks = true}, {N_("UNTIL")}};
@@ -42,11 +44,82 @@ int lists_print_requests(Ctl *c, const Json *requests) {
         return table_print(c, t);
 }
 
-int verb_inbox(Ctl *c, const char *const *args, size_t n) {
-        _cleanup_json_ Json *requests = NULL;
+/* What the list doesn't say: who has answered already, and what is asked for. Those who may not see it see the list's row alone. */
+static int look_closer(Ctl *c, const Json *q, Json **ret) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *path = strdup(strempty(json_string(json_get(q, "path"))));
+        const Target t = {.run = (uint32_t) json_int(json_get(q, "run")), .activity_path = path};
 
-        if (lists_get_requests(c, 0, &requests) < 0)
+        if (!path)
+                return ctl_oom(c);
+        int r = answer_get_request(c, &t, ret, &error);
+        return r < 0 && (!error.name || client_is_away(&error)) ? client_error(c, &error, r) : 0;
+}
+
+/* Adds it to the list, with the commands that answer it, unless it waits for others only. */
+static int take_request(Ctl *c, Json *q, Json *list) {
+        _cleanup_json_ Json *more = NULL, *commands = json_new_array();
+        const char *kind = strempty(json_string(json_get(q, "kind")));
+        int r = commands ? 0 : -ENOMEM;
+
+        if (r >= 0 && !streq(kind, "decision")) {
+                r = look_closer(c, q, &more);
+                if (r < 0)
+                        return r;
+        }
+        if (!c->options.all && !waits_for_me(c, json_get(q, "approvers"), json_get(more, "answers")))
+                return 0;
+        if (r >= 0)
+                r = waits_commands(c, (uint32_t) json_int(json_get(q, "run")), strempty(json_string(json_get(q, "activity"))), kind,
+                                   json_get(more, "fields"), commands);
+        if (r >= 0)
+                r = json_set(q, "commands", TAKE_PTR(commands));
+        if (r >= 0)
+                r = json_append(list, json_ref(q));
+        return r < 0 ? ctl_oom(c) : 0;
+}
+
+/* Of input the names are known here. */
+static char *hint_of(const Ctl *c, const Json *q) {
+        const char *kind = strempty(json_string(json_get(q, "kind"))), *activity = strempty(json_string(json_get(q, "activity")));
+
+        if (streq(kind, "input"))
+                return strdup(strempty(json_string(json_at(json_get(q, "commands"), 0))));
+        return waits_hint(c, (uint32_t) json_int(json_get(q, "run")), activity, kind);
+}
+
+static void say_how(Ctl *c, const Json *requests) {
+        for (size_t i = 0; i < json_length(requests); i++) {
+                _cleanup_free_ char *hint = hint_of(c, json_at(requests, i)), *clean = hint ? text_one_line(hint) : NULL;
+                out("  %s%s%s\n", tone_on(TONE_BOLD), strempty(clean), tone_off(TONE_BOLD));
+        }
+}
+
+static void say_nothing_waits(const Ctl *c, size_t others) {
+        if (c->options.all)
+                out(_("Nobody is waited for.\n"));
+        else
+                out(_("Nothing waits for you.\n"));
+        if (others > 0)
+                out(P_("%zu request waits for others: runbookctl inbox --all\n", "%zu requests wait for others: runbookctl inbox --all\n",
+                       others),
+                    others);
+}
+
+/* Nobody types a password for a look at a list. */
+int verb_inbox(Ctl *c, const char *const *args, size_t n) {
+        _cleanup_json_ Json *all = NULL, *requests = json_new_array();
+
+        if (!requests) {
+                (void) ctl_oom(c);
                 return ctl_failed(c);
+        }
+        if (lists_get_requests(c, 0, &all) < 0)
+                return ctl_failed(c);
+        client_allow_questions(c, false);
+        for (size_t i = 0; i < json_length(all); i++)
+                if (take_request(c, json_at(all, i), requests) < 0)
+                        return ctl_failed(c);
         if (ctl_json(c)) {
                 ctl_print_json(c, requests);
                 return STATUS_SUCCESS;
@@ -57,11 +130,12 @@ int verb_inbox(Ctl *c, const char *const *args, size_t n) {
         if (c->options.no_legend || c->options.quiet)
                 return STATUS_SUCCESS;
         size_t k = json_length(requests);
-        _cleanup_free_ char *command = ctl_command(c);
-        if (k == 0)
-                out(_("Nothing waits for you.\n"));
-        else
-                out(P_("\n%zu request. Answer with: %s approve REQUEST, or reject REQUEST -m WHY\n",
-                       "\n%zu requests. Answer with: %s approve REQUEST, or reject REQUEST -m WHY\n", k), k, strempty(command));
+        if (k == 0) {
+                say_nothing_waits(c, json_length(all));
+                return STATUS_SUCCESS;
+        }
+        out("\n");
+        out(P_("%zu request.\n", "%zu requests.\n", k), k);
+        say_how(c, requests);
         return STATUS_SUCCESS;
 }

@@ -12,10 +12,46 @@ static const TableColumn columns[] = {
                 {N_("RUN"), .right = true},     {N_("RUNBOOK")}, {N_("STATE")}, {N_("CREATED")}, {N_("TOOK"), .right = true},
                 {N_("STATUS"), .shrinks = true}};
 
-static void add_row(Table *t, const Json *run, usec_t now) {
+/* When a run that waits for a time will go on; 0: it doesn't, or that can't be had. */
+static usec_t time_to_come(Ctl *c, const Json *run, const char *property) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        uint64_t when = 0;
+
+        int r = sd_bus_get_property_trivial(c->bus, BUS_NAME, strempty(json_string(json_get(run, "path"))), BUS_RUN, property, &error, 't',
+                                            &when);
+        return r < 0 ? 0 : when;
+}
+
+/* The status text is for everybody and knows no local time: for what waits for one, it is said here. */
+static char *status_text(Ctl *c, const Json *run, usec_t now) {
+        static const struct {
+                const char *state, *property, *words;
+        } table[] = {
+                {"scheduled", "ScheduledFor", N_("starts")},
+                {"queued", "NextRetryAt", N_("next try")},
+        };
+        const char *state = strempty(json_string(json_get(run, "state"))), *text = strempty(json_string(json_get(run, "statusText")));
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                usec_t when = streq(table[i].state, state) ? time_to_come(c, run, table[i].property) : 0;
+                if (when == 0)
+                        continue;
+                _cleanup_free_ char *at = format_timestamp(when), *left = format_span(usec_sub(when, now));
+                _cleanup_strbuf_ StrBuf b = {};
+                strbuf_appendf(&b, "%s %s; ", _(table[i].words), strempty(at));
+                if (when > now)
+                        strbuf_appendf(&b, _("in %s"), strempty(left));
+                else
+                        strbuf_append(&b, _("now"));
+                return strbuf_take(&b);
+        }
+        return strdup(text);
+}
+
+static void add_row(Ctl *c, Table *t, const Json *run, usec_t now) {
         usec_t started = lists_time(run, "startedAt"), finished = lists_time(run, "finishedAt");
         const char *state = json_string(json_get(run, "state"));
-        _cleanup_free_ char *took = format_duration(started, finished, now);
+        _cleanup_free_ char *took = format_duration(started, finished, now), *text = status_text(c, run, now);
 
         table_row(t);
         table_cellf(t, TONE_NONE, "%" PRIi64, json_int(json_get(run, "id")));
@@ -23,7 +59,7 @@ static void add_row(Table *t, const Json *run, usec_t now) {
         table_cellf(t, state_tone(state), "%s %s", symbol(state_symbol(state)), strempty(state));
         table_time(t, lists_time(run, "createdAt"));
         table_cell(t, TONE_NONE, took);
-        table_cell(t, TONE_NONE, json_string(json_get(run, "statusText")));
+        table_cell(t, TONE_NONE, strempty(text));
 }
 
 int lists_print_runs(Ctl *c, const Json *runs) {
@@ -34,7 +70,7 @@ int lists_print_runs(Ctl *c, const Json *runs) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_length(runs); i++)
-                add_row(t, json_at(runs, i), now);
+                add_row(c, t, json_at(runs, i), now);
         return table_print(c, t);
 }
 

@@ -1,12 +1,15 @@
 /* status: a run at a glance: what state it is in, what it waits for and what to type, and its tree. Without a run: the daemon and what goes
  * on. */
 #include "client.h"
+#include "fd-util.h"
+#include "history.h"
 #include "i18n.h"
 #include "lists.h"
 #include "pager.h"
 #include "tail.h"
 #include "utf8.h"
 #include "view.h"
+#include "waits.h"
 
 #define LOG_LINES_DEFAULT 10u
 #define INPUT_SHOWN_MAX 120u                            /* columns of an input's value */
@@ -91,43 +94,161 @@ static void head_inputs(const Json *inputs) {
         }
 }
 
+static void head_command(const char *text) {
+        _cleanup_free_ char *clean = text_one_line(text);
+        out("%*s %s%s%s\n", LABEL_WIDTH, "", tone_on(TONE_BOLD), strempty(clean), tone_off(TONE_BOLD));
+}
+
+/* "runbookctl replay 12", where hints are wanted. */
+static void head_hint(Ctl *c, const char *verb, const Json *run, const char *more) {
+        _cleanup_free_ char *command = ctl_command(c);
+        _cleanup_strbuf_ StrBuf b = {};
+
+        if (c->options.quiet)
+                return;
+        strbuf_appendf(&b, "%s %s %" PRIi64 "%s", strempty(command), verb, json_int(json_get(run, "id")), more);
+        _cleanup_free_ char *s = strbuf_take(&b);
+        head_command(s);
+}
+
+static void append_who(StrBuf *b, const Json *q) {
+        _cleanup_free_ char *who = waits_who(q), *answers = waits_answers(q);
+
+        strbuf_append(b, "; ");
+        strbuf_appendf(b, _("from %s"), strempty(who));
+        if (!isempty(answers))
+                strbuf_appendf(b, "; %s", answers);
+}
+
+static void append_moment(StrBuf *b, bool until, usec_t when) {
+        _cleanup_free_ char *at = format_timestamp(when);
+
+        if (when == 0)
+                return;
+        strbuf_append(b, "; ");
+        strbuf_appendf(b, until ? _("until %s") : _("since %s"), strempty(at));
+}
+
 /* What waits for whom, and what to type. */
 static int head_request(Ctl *c, const Json *q) {
         const char *activity = strempty(json_string(json_get(q, "activity"))), *title = json_string(json_get(q, "title"));
-        const Json *approvers = json_get(q, "approvers");
-        usec_t deadline = lists_time(q, "deadline");
+        const char *kind = strempty(json_string(json_get(q, "kind")));
+        _cleanup_free_ char *error = view_error(json_get(q, "error"), NULL);
+        const Json *commands = json_get(q, "commands");
         _cleanup_strbuf_ StrBuf b = {};
 
-        strbuf_appendf(&b, "%s (%s)", activity, strempty(json_string(json_get(q, "kind"))));
+        strbuf_appendf(&b, "%s (%s)", activity, kind);
         if (!isempty(title) && !streq(title, activity))
                 strbuf_appendf(&b, ": %s", title);
-        for (size_t i = 0; i < json_length(approvers); i++)
-                strbuf_appendf(&b, "%s%s", i > 0 ? ", " : _("; from "), strempty(json_string(json_at(approvers, i))));
-        if (deadline > 0) {
-                _cleanup_free_ char *until = format_timestamp(deadline);
-                strbuf_append(&b, "; ");
-                strbuf_appendf(&b, _("until %s"), strempty(until));
-        }
-        _cleanup_free_ char *text = strbuf_take(&b), *clean = text ? text_one_line(text) : NULL, *command = ctl_command(c),
-                            *name = text_one_line(activity);
-        if (!clean || !command || !name)
+        if (error)
+                strbuf_appendf(&b, ": %s", error);
+        append_who(&b, q);
+        if (streq(kind, "decision"))
+                append_moment(&b, false, lists_time(q, "openedAt"));
+        append_moment(&b, true, lists_time(q, "deadline"));
+        _cleanup_free_ char *text = strbuf_take(&b), *clean = text ? text_one_line(text) : NULL;
+        if (!clean)
                 return ctl_oom(c);
         head_line(_("Waits:"), clean);
-        if (streq_ptr(json_string(json_get(q, "kind")), "approval") && !c->options.quiet)
-                out("%*s %s%s approve %" PRIi64 "/%s%s\n", LABEL_WIDTH, "", tone_on(TONE_BOLD), command, json_int(json_get(q, "run")), name,
-                    tone_off(TONE_BOLD));
+        for (size_t i = 0; !c->options.quiet && i < json_length(commands); i++)
+                head_command(json_string(json_at(commands, i)));
         return 0;
 }
 
-static int print_head(Ctl *c, const Json *run, const Json *requests) {
-        const char *state = strempty(json_string(json_get(run, "state"))), *reason = json_string(json_get(run, "reason"));
-        usec_t now = now_usec(CLOCK_REALTIME), started = lists_time(run, "startedAt"), finished = lists_time(run, "finishedAt");
+/* ---- why it does not move, and what it comes from ---- */
+
+/* "2026-11-23 14:00:00; in 3h 5min" */
+static void head_future(const char *label, usec_t when, usec_t now, const char *more) {
+        _cleanup_free_ char *at = format_timestamp(when), *left = format_span(usec_sub(when, now));
+        _cleanup_strbuf_ StrBuf b = {};
+
+        strbuf_appendf(&b, "%s; ", strempty(at));
+        if (when > now)
+                strbuf_appendf(&b, _("in %s"), strempty(left));
+        else
+                strbuf_append(&b, _("now"));
+        strbuf_append(&b, more);
+        _cleanup_free_ char *s = strbuf_take(&b);
+        head_line(label, strempty(s));
+}
+
+static void head_origin(const Json *run) {
+        unsigned of = (unsigned) json_int(json_get(run, "replayOf")), root = (unsigned) json_int(json_get(run, "rootRun"));
+        const char *trigger = json_string(json_get(run, "trigger"));
+
+        if (of == 0)
+                return;
+        _cleanup_free_ char *s =
+                        root > 0 && root != of ? xasprintf(_("run %u; the first was run %u"), of, root) : xasprintf(_("run %u"), of);
+        head_line(streq_ptr(trigger, "rerun") ? _("Rerun of:") : _("Replay of:"), strempty(s));
+}
+
+static void head_waiting(Ctl *c, const Json *run, const char *state, usec_t now) {
+        usec_t scheduled = lists_time(run, "scheduledFor"), retry = lists_time(run, "nextRetryAt"), paused = lists_time(run, "pausedAt");
+        _cleanup_free_ char *attempt = xasprintf(_(", attempt %u"), (unsigned) json_int(json_get(run, "attempt")) + 1);
+
+        if (streq(state, "scheduled") && scheduled > 0) {
+                head_future(_("Starts:"), scheduled, now, "");
+                head_hint(c, "start-now", run, "");
+                head_hint(c, "reschedule", run, " TIME");
+        } else if (streq(state, "queued") && retry > 0) {
+                head_future(_("Next try:"), retry, now, strempty(attempt));
+                head_hint(c, "start-now", run, "");
+        } else if (streq(state, "paused")) {
+                head_time(_("Paused:"), paused, now, NULL);
+                head_hint(c, "resume", run, "");
+        }
+}
+
+/* What can be done about a run that has ended. */
+static void head_after(Ctl *c, const Json *run, const char *state) {
+        static const char *const again[] = {"failed", "exhausted", "dlq", "cancelled", "timed-out", "rejected"};
+
+        if (c->options.quiet)
+                return;
+        for (size_t i = 0; i < ELEMENTSOF(again); i++)
+                if (streq(again[i], state)) {
+                        head_line(_("Again:"), _("what failed can be done once more, in a new run"));
+                        head_hint(c, "replay", run, "");
+                }
+        if (streq(state, "dlq"))
+                head_hint(c, "cancel", run, "");
+}
+
+static void head_errors(const Json *run, const char *state) {
+        static const char *const good[] = {"success", "partial-success", "running", "on-hold", "paused"};
+
+        for (size_t i = 0; json_bool(json_get(run, "hadErrors")) && i < ELEMENTSOF(good); i++)
+                if (streq(good[i], state))
+                        head_line(_("Errors:"), _("something failed that was tolerated or ignored"));
+}
+
+static void head_attempt(const Json *run) {
+        int64_t n = json_int(json_get(run, "attempt"));
+        char text[24];
+
+        (void) snprintf(text, sizeof(text), "%" PRIi64, n);
+        if (n > 1)
+                head_line(_("Attempt:"), text);
+}
+
+static void head_times(const Json *run, const char *who, usec_t now) {
+        usec_t started = lists_time(run, "startedAt"), finished = lists_time(run, "finishedAt");
+        _cleanup_free_ char *took = format_duration(started, finished, now);
+
+        head_time(_("Created:"), lists_time(run, "createdAt"), now, who);
+        head_time(_("Started:"), started, now, NULL);
+        head_time(_("Ended:"), finished, now, NULL);
+        if (started > 0)
+                head_line(_("Took:"), strempty(took));
+}
+
+static int head_title(Ctl *c, const Json *run, const char *state) {
         _cleanup_free_ char *runbook = text_one_line(json_string(json_get(run, "runbook"))),
                             *text = text_one_line(json_string(json_get(run, "statusText")));
-        _cleanup_free_ char *who = who_started(run), *why = text_one_line(reason), *took = format_duration(started, finished, now);
         Tone tone = state_tone(state);
 
-        if (!runbook || !text || !who || !why || !took)
+        if (!runbook || !text)
                 return ctl_oom(c);
         out("%s%s%s %s%s%s, ", tone_on(tone), symbol(SYMBOL_DOT), tone_off(tone), tone_on(TONE_BOLD), runbook, tone_off(TONE_BOLD));
         out(_("run %u"), (unsigned) json_int(json_get(run, "id")));
@@ -135,17 +256,79 @@ static int print_head(Ctl *c, const Json *run, const Json *requests) {
         if (*text && !streq(text, state))
                 out(" %s %s", symbol(SYMBOL_DASH), text);
         out("\n");
-        head_time(_("Created:"), lists_time(run, "createdAt"), now, who);
-        head_time(_("Started:"), started, now, NULL);
-        head_time(_("Ended:"), finished, now, NULL);
-        if (started > 0)
-                head_line(_("Took:"), took);
-        if (*why && !streq(why, text))
+        return 0;
+}
+
+static int print_head(Ctl *c, const Json *run, const Json *requests) {
+        const char *reason = json_string(json_get(run, "reason")), *text = strempty(json_string(json_get(run, "statusText")));
+        _cleanup_free_ char *who = who_started(run), *why = text_one_line(reason),
+                            *state = text_one_line(json_string(json_get(run, "state")));
+        usec_t now = now_usec(CLOCK_REALTIME);
+
+        if (!who || !why || !state)
+                return ctl_oom(c);
+        int r = head_title(c, run, state);
+        if (r < 0)
+                return r;
+        head_origin(run);
+        head_times(run, who, now);
+        head_attempt(run);
+        head_waiting(c, run, state, now);
+        if (*why && !streq(strempty(reason), text))
                 head_line(_("Reason:"), why);
+        head_errors(run, state);
+        head_after(c, run, state);
         head_inputs(json_get(run, "inputs"));
         for (size_t i = 0; i < json_length(requests); i++)
                 if (head_request(c, json_at(requests, i)) < 0)
                         return -ENOMEM;
+        return 0;
+}
+
+/* ---- who decided ---- */
+
+/* "ignored by alice: known", for the last decision about an activity; NULL: there was none. */
+static char *decision_text(const Json *events, const char *activity) {
+        static const char *const words[][2] = {{"ignore", N_("ignored by %s")}, {"abort", N_("aborted by %s")}};
+
+        for (size_t i = json_length(events); i > 0; i--) {
+                const Json *e = json_at(events, i - 1), *data = json_get(e, "data");
+                const char *action = json_string(json_get(data, "action")), *why = json_string(json_get(data, "reason"));
+                if (!streq_ptr(json_string(json_get(e, "type")), "activity-decided") ||
+                    !streq_ptr(json_string(json_get(e, "activity")), activity))
+                        continue;
+                for (size_t k = 0; k < ELEMENTSOF(words); k++) {
+                        _cleanup_free_ char *who = history_who(e),
+                                            *by = streq_ptr(action, words[k][0]) ? xasprintf(_(words[k][1]), strempty(who)) : NULL;
+                        if (by)
+                                return xasprintf("%s%s%s", by, isempty(why) ? "" : ": ", strempty(why));
+                }
+                return NULL;
+        }
+        return NULL;
+}
+
+/* A waived or aborted failure is shown with who decided so, and why: that stands in the history alone. */
+static int add_decisions(Ctl *c, const Target *t, const Json *activities) {
+        static const char *const decided[] = {"ignored", "failed"};
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_json_ Json *events = NULL;
+
+        for (size_t i = 0; i < json_length(activities); i++) {
+                Json *a = json_at(activities, i);
+                const char *state = strempty(json_string(json_get(a, "state")));
+                if ((!streq(state, decided[0]) && !streq(state, decided[1])) || json_get(a, "reusedFrom"))
+                        continue;
+                if (!events) {
+                        events = json_new_array();
+                        if (!events)
+                                return ctl_oom(c);
+                        (void) history_read(c, t->run_path, 1, 0, events, &error);      /* who may not read it sees the state alone */
+                }
+                _cleanup_free_ char *text = decision_text(events, strempty(json_string(json_get(a, "name"))));
+                if (text && json_set_string(a, "reason", text) < 0)
+                        return ctl_oom(c);
+        }
         return 0;
 }
 
@@ -163,8 +346,11 @@ static int status_run(Ctl *c, const Target *t) {
                 ctl_print_json(c, run);
                 return 0;
         }
-        if (json_int(json_get(run, "pendingRequests")) > 0 && lists_get_requests(c, t->run, &requests) < 0)
-                return -EIO;
+        r = waits_read(c, t, json_get(run, "activities"), &requests);
+        if (r >= 0)
+                r = add_decisions(c, t, json_get(run, "activities"));
+        if (r < 0)
+                return r;
         ViewOptions o = view_options(c, &x);
         r = view_run(&o, run, &f);
         if (r < 0)
@@ -182,7 +368,7 @@ static int status_activity(Ctl *c, const Target *t) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
         LogContext x = {.ctl = c, .run_path = t->run_path};
-        _cleanup_json_ Json *activity = NULL;
+        _cleanup_json_ Json *activity = NULL, *all = json_new_array(), *requests = NULL;
         _cleanup_frame_ Frame f = {};
         const char *text;
 
@@ -202,11 +388,20 @@ static int status_activity(Ctl *c, const Target *t) {
                 return 0;
         }
         ViewOptions o = view_options(c, &x);
-        if (view_activity(&o, activity, &f) < 0)
+        if (!all || json_append(all, json_ref(activity)) < 0)
                 return ctl_oom(c);
+        r = waits_read(c, t, all, &requests);
+        if (r >= 0)
+                r = add_decisions(c, t, all);
+        if (r >= 0 && view_activity(&o, activity, &f) < 0)
+                r = ctl_oom(c);
+        if (r < 0)
+                return r;
         pager_open(c);
+        for (size_t i = 0; r >= 0 && i < json_length(requests); i++)
+                r = head_request(c, json_at(requests, i));
         frame_print(&f);
-        return 0;
+        return r;
 }
 
 static int overview_json(Ctl *c, const Json *properties, const Json *runs, const Json *requests) {

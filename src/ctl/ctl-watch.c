@@ -1,9 +1,15 @@
-/* watch: a run, or all that are in progress, drawn again in place as they change. Where output is no terminal, a line per change. */
+/* watch: a run, or all that are in progress, drawn again in place as they change. Where output is no terminal, a line per change. Enter
+ * asks about the first request that waits for the one who sits here, and once more about the next: meanwhile nothing is drawn, and what was
+ * drawn stays above the question. */
+#include "answer.h"
 #include "attend.h"
+#include "fd-util.h"
 #include "i18n.h"
 #include "lists.h"
 #include "progress.h"
+#include "prompt.h"
 #include "summary.h"
+#include "waits.h"
 
 #define TICK USEC_PER_SEC                               /* elapsed times move */
 #define HEAD_LINES 3u
@@ -14,11 +20,20 @@ typedef struct Watch {
         Painter painter;
         Json *seen;                                     /* what was shown last: the run, or the list */
         Json *requests;
-        bool is_away;
+        Monitor *monitor;
+        Prompt *prompt;                                 /* the question that is being asked */
+        uint32_t prompt_run;
+        char *asked_last;                               /* path of the activity */
+        Typed typed;
+        bool prompt_visible, input_ended, gave_up_hold, is_away;
 } Watch;
 
 static const char *string_of(const Json *j, const char *key) {
         return strempty(json_string(json_get(j, key)));
+}
+
+static bool draws(const Watch *w) {
+        return style_is_terminal() && !ctl_json(w->ctl);
 }
 
 /* ---- what is drawn ---- */
@@ -49,25 +64,48 @@ static int add_bar(const Json *run, usec_t now, size_t width, Frame *f) {
         return frame_add(f, &l);
 }
 
+/* Is what is typed here ours to read? Not where another program has the terminal. */
+static bool listens(const Watch *w) {
+        return draws(w) && !w->input_ended && prompt_may_ask(w->ctl) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+static bool can_be_asked(const Watch *w, const Json *q) {
+        const char *kind = json_string(json_get(q, "kind"));
+        return prompt_knows(kind) && (streq(kind, "decision") || waits_for_me(w->ctl, json_get(q, "approvers"), NULL));
+}
+
+/* The one behind that which was asked about last, so that what is put off doesn't stand before the others. */
+static const Json *next_question(const Watch *w) {
+        size_t n = json_length(w->requests), from = 0;
+
+        for (size_t i = 0; w->asked_last && i < n; i++)
+                if (streq(string_of(json_at(w->requests, i), "path"), w->asked_last))
+                        from = i + 1;
+        for (size_t i = 0; i < n; i++)
+                if (can_be_asked(w, json_at(w->requests, (from + i) % n)))
+                        return json_at(w->requests, (from + i) % n);
+        return NULL;
+}
+
 /* The commands that answer what waits. */
 static int add_requests(const Watch *w, size_t width, Frame *f) {
-        _cleanup_free_ char *command = ctl_command(w->ctl);
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < json_length(w->requests); i++) {
                 const Json *q = json_at(w->requests, i);
                 _cleanup_free_ char *activity = text_one_line(string_of(q, "activity")), *title = text_one_line(string_of(q, "title"));
+                _cleanup_free_ char *hint =
+                                waits_hint(w->ctl, (uint32_t)json_int(json_get(q, "run")), strempty(activity), string_of(q, "kind"));
                 Line l = {.max = width};
                 line_addf(&l, TONE_WARN, "%s %s", symbol(SYMBOL_WAITING), strempty(isempty(title) ? activity : title));
-                line_addf(&l, TONE_NONE, "  %s approve %u/%s", strempty(command), (unsigned)json_int(json_get(q, "run")),
-                          strempty(activity));
+                line_addf(&l, TONE_NONE, "  %s", strempty(hint));
                 r = frame_add(f, &l);
         }
-        return r;
+        return r < 0 || !next_question(w) || !listens(w) ? r : frame_addf(f, width, TONE_DIM, "%s", _("Enter: answer here"));
 }
 
 static int frame_run(const Watch *w, Frame *f) {
-        size_t width = style_width(), height = style_height(), extra = HEAD_LINES + json_length(w->requests);
+        size_t width = style_width(), height = style_height(), extra = HEAD_LINES + 1 + json_length(w->requests);
         ViewOptions o = {.now = now_usec(CLOCK_REALTIME), .width = width, .live = true, .height = height > extra ? height - extra : 1};
 
         int r = add_head(w, w->seen, width, f);
@@ -107,7 +145,7 @@ static int frame_list(const Watch *w, Frame *f) {
 static int draw(Watch *w) {
         _cleanup_frame_ Frame f = {};
 
-        if (!w->seen)
+        if (!w->seen || w->prompt)
                 return 0;
         int r = w->target ? frame_run(w, &f) : frame_list(w, &f);
         if (r >= 0)
@@ -135,20 +173,29 @@ static bool state_changed(const Json *was, const Json *is) {
                !json_equal(json_get(was, "waitingFor"), json_get(is, "waitingFor"));
 }
 
-/* Activities are in the same order each time; phases alike. */
-static void print_element_changes(const Json *was, const Json *is, const char *detail_key) {
+/* "decision: runbookctl retry 12/deploy (or ignore, abort)" */
+static char *waiting_detail(const Watch *w, const Json *activity, const char *kind) {
+        _cleanup_free_ char *hint = waits_hint(w->ctl, w->target->run, string_of(activity, "name"), kind);
+        return xasprintf("%s%s%s", kind, isempty(hint) ? "" : ": ", strempty(hint));
+}
+
+static void print_activity_changes(const Watch *w, const Json *was, const Json *is) {
         for (size_t i = 0; i < json_length(is); i++) {
-                const Json *e = json_at(is, i), *before = json_at(was, i);
+                const Json *e = json_at(is, i), *same = json_at(was, i);
+                bool in_place = json_equal(json_get(same, "name"), json_get(e, "name"));        /* only a changed definition moves them */
+                const Json *before = in_place ? same : find_by(was, "name", json_get(e, "name"));
                 const char *waiting = json_string(json_get(e, "waitingFor"));
-                if (state_changed(before, e) && !(before == NULL && streq(string_of(e, "state"), "pending")))
-                        print_change(string_of(e, "name"), string_of(e, "state"), waiting ? waiting : string_of(e, detail_key));
+                if (!state_changed(before, e) || (!before && streq(string_of(e, "state"), "pending")))
+                        continue;
+                _cleanup_free_ char *detail = waiting ? waiting_detail(w, e, waiting) : strdup(string_of(e, "reason"));
+                print_change(string_of(e, "name"), string_of(e, "state"), strempty(detail));
         }
 }
 
 static void print_run_changes(const Watch *w, const Json *is) {
         const Json *was = w->seen;
 
-        print_element_changes(json_get(was, "activities"), json_get(is, "activities"), "reason");
+        print_activity_changes(w, json_get(was, "activities"), json_get(is, "activities"));
         if (state_changed(was, is) || !json_equal(json_get(was, "statusText"), json_get(is, "statusText")))
                 print_change(string_of(is, "runbook"), string_of(is, "state"), string_of(is, "statusText"));
 }
@@ -199,10 +246,6 @@ static int call_describe(Watch *w, Json **ret, sd_bus_error *error) {
         return r < 0 ? r : json_parse(text, strlen(text), ret);
 }
 
-static bool draws(const Watch *w) {
-        return style_is_terminal() && !ctl_json(w->ctl);
-}
-
 static int read_again(Watch *w, sd_bus_error *error) {
         _cleanup_json_ Json *is = NULL, *requests = NULL;
 
@@ -220,13 +263,102 @@ static int read_again(Watch *w, sd_bus_error *error) {
         return 0;
 }
 
+/* ---- questions ---- */
+
+static void end_question(Watch *w) {
+        w->prompt = prompt_free(w->prompt);
+        w->prompt_visible = false;
+}
+
+static int begin_question(Watch *w, const Json *q) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *run_path = NULL, *path = NULL, *place = NULL;
+        const char *activity = string_of(q, "activity");
+        _cleanup_json_ Json *request = NULL;
+
+        w->prompt_run = (uint32_t) json_int(json_get(q, "run"));
+        run_path = xasprintf("%s%u", BUS_RUN_PREFIX, w->prompt_run);
+        if (!run_path)
+                return ctl_oom(w->ctl);
+        int r = client_activity_path(w->ctl, run_path, activity, &path);
+        if (r < 0)
+                return r;
+        free(w->asked_last);
+        w->asked_last = strdup(path);
+        Target t = {.run = w->prompt_run, .activity_path = path};
+        if (answer_get_request(w->ctl, &t, &request, &error) < 0)
+                return 0;                               /* settled by now; the next look shows it */
+        _cleanup_free_ char *name = text_one_line(activity);
+        place = xasprintf("%u/%s", w->prompt_run, strempty(name));
+        painter_done(&w->painter);
+        return place ? prompt_new(w->ctl, w->prompt_run, run_path, activity, place, request, &w->prompt) : ctl_oom(w->ctl);
+}
+
+/* A line without a question asks one, or else is taken off the screen again: the cursor has gone down a row. */
+static int take_line(Watch *w, const char *line) {
+        const Json *q = next_question(w);
+
+        if (!w->prompt && q)
+                return begin_question(w, q);
+        if (!w->prompt) {
+                out_raw("\033[A", 3);
+                return 0;
+        }
+        w->prompt_visible = false;                      /* the terminal has moved on to the next line */
+        int r = prompt_feed(w->prompt, line);
+        if (r > 0)
+                end_question(w);
+        return r < 0 ? r : 0;
+}
+
+static int read_input(Watch *w) {
+        int r = typed_read(w->ctl, &w->typed);
+
+        if (r > 0) {
+                w->input_ended = true;
+                if (w->prompt)
+                        end_question(w);
+                return 0;
+        }
+        for (char *line; r >= 0 && (line = typed_line(&w->typed));) {
+                r = take_line(w, line);
+                free(line);
+        }
+        return r;
+}
+
+static bool still_asked(const Watch *w) {
+        for (size_t i = 0; i < json_length(w->requests); i++) {
+                const Json *q = json_at(w->requests, i);
+                if ((uint32_t) json_int(json_get(q, "run")) == w->prompt_run && streq(string_of(q, "activity"), prompt_activity(w->prompt)))
+                        return true;
+        }
+        return false;
+}
+
+static void show_question(Watch *w) {
+        if (w->prompt && !still_asked(w)) {
+                if (w->prompt_visible)
+                        prompt_hide();
+                end_question(w);
+        }
+        if (w->prompt && !w->prompt_visible) {
+                prompt_show(w->prompt);
+                w->prompt_visible = true;
+        }
+        monitor_watch_input(w->monitor, listens(w));
+}
+
 /* A step that starts or ends inside an activity changes no property, so the tick looks too. A terminal that was resized only wants drawing.
  */
 static int look(void *userdata, unsigned wake, sd_bus_error *error) {
         Watch *w = userdata;
+        int r = wake & WAKE_INPUT ? read_input(w) : 0;
 
+        if (r < 0)
+                return r;
         if (wake & ~(unsigned) WAKE_RESIZED) {
-                int r = read_again(w, error);
+                r = read_again(w, error);
                 if (r < 0) {
                         if (draws(w))
                                 (void) draw(w);
@@ -234,11 +366,13 @@ static int look(void *userdata, unsigned wake, sd_bus_error *error) {
                 }
         }
         if (draws(w)) {
-                int r = draw(w);
+                show_question(w);
+                r = draw(w);
                 if (r < 0)
                         return r;
         }
-        return w->target && state_is_terminal(string_of(w->seen, "state"));
+        w->gave_up_hold = w->target && w->ctl->options.no_input && streq(string_of(w->seen, "state"), "on-hold");
+        return w->gave_up_hold || (w->target && state_is_terminal(string_of(w->seen, "state")));
 }
 
 static usec_t interval(void *userdata) {
@@ -265,6 +399,10 @@ static void watch_done(Watch *w) {
         painter_done(&w->painter);
         json_unref(w->seen);
         json_unref(w->requests);
+        prompt_free(w->prompt);
+        free(w->asked_last);
+        free(w->typed.text);
+        monitor_free(w->monitor);
 }
 
 /* How a run ended, for people; the exit status is that of start --wait. */
@@ -278,20 +416,21 @@ static int ended(Ctl *c, const Target *t, const char *state) {
 
 int verb_watch(Ctl *c, const char *const *args, size_t n) {
         _cleanup_target_ Target t = {};
-        _cleanup_(monitor_freep) Monitor *m = NULL;
         _cleanup_(watch_done) Watch w = {.ctl = c, .target = n > 0 ? &t : NULL};
 
         /* Patience is for a daemon that goes away, not for one that was never there: so there is one plain call first. */
         int r = n > 0 ? target_parse(c, args[0], 1, 1, &t) : lists_get_runs(c, lists_states_in_progress, 1, &w.seen);
-        if (r < 0 || monitor_new(c, n > 0 ? t.run_path : BUS_PATH, &m) < 0)
+        if (r < 0 || monitor_new(c, n > 0 ? t.run_path : BUS_PATH, &w.monitor) < 0)
                 return ctl_failed(c);
         w.seen = json_unref(w.seen);
-        r = attend(c, m, &watch_ops, &w);
+        r = attend(c, w.monitor, &watch_ops, &w);
         painter_done(&w.painter);
         if (r == ATTEND_INTERRUPTED) {
                 if (w.target)
                         attend_say_come_back(c, t.run);
-                return STATUS_INTERRUPTED;
+                return monitor_interrupted_status(w.monitor);
         }
+        if (r >= 0 && w.gave_up_hold)
+                return attend_on_hold(c, t.run);
         return r < 0 ? ctl_failed(c) : ended(c, &t, string_of(w.seen, "state"));
 }

@@ -10,7 +10,7 @@
 #include "strbuf.h"
 #include "time-util.h"
 
-/* The contract of section 11; 130 is what a shell makes of SIGINT. */
+/* The contract of section 11. Who is ended by a signal ends with 128 and its number, as a shell makes of it. */
 typedef enum ExitStatus {
         STATUS_SUCCESS = 0,
         STATUS_FAILURE = 1,
@@ -18,11 +18,12 @@ typedef enum ExitStatus {
         STATUS_ON_HOLD = 3,
         STATUS_UNREACHABLE = 4,
         STATUS_USAGE = 64,
-        STATUS_INTERRUPTED = 130,
+        STATUS_SIGNAL = 128,
 } ExitStatus;
 
 typedef struct Ctl {
         Options options;
+        const struct Verb *verb;                        /* that is being carried out */
         sd_bus *bus;                                    /* connected at the first call */
         ExitStatus status;                              /* of what failed last */
 } Ctl;
@@ -35,6 +36,9 @@ typedef enum Operand {
         OPERAND_RUNBOOK,
         OPERAND_FILE,
         OPERAND_REQUEST,
+        OPERAND_DECISION,                               /* an activity that waits for a decision */
+        OPERAND_FIELD,                                  /* an activity that waits for input, then NAME=VALUE of what it asks for */
+        OPERAND_INPUT,                                  /* a run, then NAME=VALUE of its inputs */
         OPERAND_VERB
 } Operand;
 
@@ -54,6 +58,7 @@ typedef struct Verb {
         const char *summary;                            /* one line of the help */
         const char *description;                        /* the rest of its own help; NULL: none */
         int (*run)(Ctl *c, const char *const *args, size_t n);
+        const char *const *states;                      /* of the runs that are offered for it; NULL: all */
 } Verb;
 
 extern const Verb verbs[];                              /* ended by a row without name */
@@ -70,8 +75,14 @@ int verb_watch(Ctl *c, const char *const *args, size_t n);
 int verb_logs(Ctl *c, const char *const *args, size_t n);
 int verb_history(Ctl *c, const char *const *args, size_t n);
 int verb_inbox(Ctl *c, const char *const *args, size_t n);
-int verb_approve(Ctl *c, const char *const *args, size_t n);
-int verb_reject(Ctl *c, const char *const *args, size_t n);
+int verb_answer(Ctl *c, const char *const *args, size_t n);            /* approve reject provide */
+int verb_decide(Ctl *c, const char *const *args, size_t n);            /* retry ignore abort */
+int verb_act(Ctl *c, const char *const *args, size_t n);               /* pause resume start-now */
+int verb_set_input(Ctl *c, const char *const *args, size_t n);
+int verb_reschedule(Ctl *c, const char *const *args, size_t n);
+int verb_again(Ctl *c, const char *const *args, size_t n);             /* replay rerun */
+int verb_dead_letters(Ctl *c, const char *const *args, size_t n);
+int verb_explain(Ctl *c, const char *const *args, size_t n);
 int verb_cancel(Ctl *c, const char *const *args, size_t n);
 int verb_verify(Ctl *c, const char *const *args, size_t n);
 int verb_reload(Ctl *c, const char *const *args, size_t n);

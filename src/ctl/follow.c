@@ -5,6 +5,7 @@
 #include "answer.h"
 #include "attend.h"
 #include "cancel.h"
+#include "fd-util.h"
 #include "feed.h"
 #include "hashmap.h"
 #include "history.h"
@@ -14,6 +15,7 @@
 #include "style.h"
 #include "summary.h"
 #include "utf8.h"
+#include "waits.h"
 
 #define POLL_BUSY (200 * USEC_PER_MSEC)                 /* while steps run: their output grows without a signal */
 #define POLL_IDLE (5 * USEC_PER_SEC)
@@ -33,13 +35,10 @@ typedef struct Follow {
         char *shown;                                    /* "activity/step" whose lines were printed last */
         Request *requests;                              /* to be asked, in order */
         Prompt *prompt;
-        char *input;                                    /* typed, but no whole line yet */
+        Typed typed;
         bool prompt_visible, on_hold, gave_up_hold, cancelled;
 } Follow;
 
-static bool may_ask(const Follow *f) {
-        return !f->ctl->options.no_input && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-}
 
 /* ---- lines ---- */
 
@@ -172,19 +171,22 @@ static int event_step_finished(Follow *f, const Json *event) {
         return 0;
 }
 
-static int event_request_opened(Follow *f, const Json *event) {
-        const char *activity = strempty(json_string(json_get(event, "activity")));
-        _cleanup_free_ char *detail = history_detail(event), *command = ctl_command(f->ctl), *name = text_one_line(activity);
-        Request **last = &f->requests, *q;
+/* The commands that answer it, for those who are not asked here. fields: of an input, or NULL. */
+static int print_commands(Follow *f, const char *activity, const char *kind, const Json *fields) {
+        _cleanup_json_ Json *commands = json_new_array();
 
-        if (!detail || !command || !name)
+        if (!commands || waits_commands(f->ctl, f->run, activity, kind, fields, commands) < 0)
                 return ctl_oom(f->ctl);
-        if (!may_ask(f)) {
-                print_event(f, event, TONE_WARN, SYMBOL_WAITING, detail);
-                out("    %s approve %u/%s\n", command, f->run, name);
-                return 0;
+        for (size_t i = 0; i < json_length(commands); i++) {
+                _cleanup_free_ char *clean = text_one_line(json_string(json_at(commands, i)));
+                out("    %s\n", strempty(clean));
         }
-        q = calloc(1, sizeof(Request));
+        return 0;
+}
+
+static int queue_request(Follow *f, const char *activity) {
+        Request **last = &f->requests, *q = calloc(1, sizeof(Request));
+
         if (q)
                 q->activity = strdup(activity);
         if (!q || !q->activity) {
@@ -195,6 +197,57 @@ static int event_request_opened(Follow *f, const Json *event) {
                 last = &(*last)->next;
         *last = q;
         return 0;
+}
+
+/* A person is wanted: asked here where one can be, else told what to type. */
+static int event_request(Follow *f, const Json *event, const char *kind, const char *remark) {
+        const char *activity = strempty(json_string(json_get(event, "activity")));
+
+        if (prompt_may_ask(f->ctl) && prompt_knows(kind))
+                return queue_request(f, activity);
+        print_event(f, event, TONE_WARN, SYMBOL_WAITING, remark);
+        return print_commands(f, activity, kind, NULL);
+}
+
+static int event_request_opened(Follow *f, const Json *event) {
+        const char *kind = json_string(json_get(json_get(event, "data"), "kind"));
+        _cleanup_free_ char *detail = history_detail(event);
+
+        return detail ? event_request(f, event, kind ? kind : "approval", detail) : ctl_oom(f->ctl);
+}
+
+static int event_held(Follow *f, const Json *event) {
+        _cleanup_free_ char *detail = history_detail(event);
+        _cleanup_strbuf_ StrBuf b = {};
+
+        if (!detail)
+                return ctl_oom(f->ctl);
+        strbuf_append(&b, history_words("activity-held"));
+        if (*detail)
+                strbuf_appendf(&b, ": %s", detail);
+        _cleanup_free_ char *remark = strbuf_take(&b);
+        return event_request(f, event, "decision", strempty(remark));
+}
+
+/* A value is missing. What the daemon knows of it is asked for with the question. */
+static int event_inputs_wanted(Follow *f, const Json *event) {
+        const char *activity = strempty(json_string(json_get(event, "activity")));
+        const Json *names = json_get(json_get(event, "data"), "inputs");
+        _cleanup_json_ Json *fields = json_new_array();
+        int r = fields ? 0 : -ENOMEM;
+
+        if (prompt_may_ask(f->ctl))
+                return queue_request(f, activity);
+        for (size_t i = 0; r >= 0 && i < json_length(names); i++) {
+                _cleanup_json_ Json *field = json_new_object();
+                r = !field || json_set(field, "name", json_ref(json_at(names, i))) < 0 ? -ENOMEM : json_append(fields, TAKE_PTR(field));
+        }
+        if (r < 0)
+                return ctl_oom(f->ctl);
+        _cleanup_free_ char *detail = history_detail(event),
+                            *remark = detail ? xasprintf("%s: %s", history_words("inputs-wanted"), detail) : NULL;
+        print_event(f, event, TONE_WARN, SYMBOL_WAITING, strempty(remark));
+        return print_commands(f, activity, "input", fields);
 }
 
 static int event_attempt_started(Follow *f, const Json *event) {
@@ -228,6 +281,12 @@ static int event_ended(Follow *f, const Json *event) {
         return 0;
 }
 
+/* A decision that nobody took in time, or that a cancel took. */
+static int event_activity_finished(Follow *f, const Json *event) {
+        close_prompt(f, strempty(json_string(json_get(event, "activity"))));
+        return event_ended(f, event);
+}
+
 /* A failed one has said so by its step, or by what comes next. */
 static int event_attempt_finished(Follow *f, const Json *event) {
         return streq_ptr(json_string(json_get(json_get(event, "data"), "state")), "failed") ? 0 : event_ended(f, event);
@@ -253,6 +312,53 @@ static int event_in_words(Follow *f, const Json *event) {
         return 0;
 }
 
+/* Has the question been answered by that? Another value may be wanted still, or it is another one that was changed. */
+static int event_inputs_changed(Follow *f, const Json *event) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *activity = NULL, *path = NULL;
+        _cleanup_json_ Json *request = NULL;
+
+        int r = event_in_words(f, event);
+        if (r < 0 || !f->prompt || !prompt_is_about_input(f->prompt))
+                return r;
+        activity = strdup(prompt_activity(f->prompt));
+        if (!activity)
+                return ctl_oom(f->ctl);
+        r = client_activity_path(f->ctl, f->run_path, activity, &path);
+        if (r < 0)
+                return r;
+        const Target t = {.run = f->run, .activity_path = path};
+        r = answer_get_request(f->ctl, &t, &request, &error);
+        if (r < 0 ? !client_is_away(&error) : !streq_ptr(json_string(json_get(request, "kind")), "input"))
+                close_prompt(f, activity);
+        return 0;
+}
+
+static int event_decided(Follow *f, const Json *event) {
+        close_prompt(f, strempty(json_string(json_get(event, "activity"))));
+        return event_in_words(f, event);
+}
+
+/* That it starts later is all that a new run has to say. */
+static int event_run_created(Follow *f, const Json *event) {
+        return lists_time(json_get(event, "data"), "until") > 0 ? event_in_words(f, event) : 0;
+}
+
+/* The first start is no news. */
+static int event_run_started(Follow *f, const Json *event) {
+        return json_int(json_get(event, "attempt")) > 1 ? event_in_words(f, event) : 0;
+}
+
+/* What only lends its outputs is done again, or skipped, which is said then. */
+static int event_reused(Follow *f, const Json *event) {
+        const char *state = strempty(json_string(json_get(json_get(event, "data"), "state")));
+        return streq(state, "success") || streq(state, "ignored") ? event_in_words(f, event) : 0;
+}
+
+static int event_workspace(Follow *f, const Json *event) {
+        return json_get(json_get(event, "data"), "error") ? event_in_words(f, event) : 0;
+}
+
 static const struct {
         const char *type;
         int (*handle)(Follow *f, const Json *event);
@@ -263,8 +369,22 @@ static const struct {
         {"attempt-started", event_attempt_started},
         {"run-state", event_run_state},
         {"attempt-finished", event_attempt_finished},
-        {"activity-finished", event_ended},
+        {"activity-finished", event_activity_finished},
         {"phase-finished", event_ended},
+        {"activity-held", event_held},
+        {"activity-decided", event_decided},
+        {"activity-reused", event_reused},
+        {"inputs-wanted", event_inputs_wanted},
+        {"run-created", event_run_created},
+        {"run-started", event_run_started},
+        {"run-workspace", event_workspace},
+        {"run-start-now", event_in_words},
+        {"run-rescheduled", event_in_words},
+        {"run-paused", event_in_words},
+        {"run-resumed", event_in_words},
+        {"run-backoff", event_in_words},
+        {"inputs-changed", event_inputs_changed},
+        {"definition-changed", event_in_words},
         {"request-answered", event_in_words},
         {"activity-backoff", event_in_words},
         {"run-cancel", event_in_words},
@@ -286,6 +406,29 @@ static int on_event(void *userdata, const Json *event) {
 
 /* ---- questions ---- */
 
+/* For others: who can act, and what they type. */
+static int print_for_others(Follow *f, const char *activity, const Json *request) {
+        const char *kind = strempty(json_string(json_get(request, "kind")));
+        _cleanup_free_ char *place = place_text(f, activity, NULL), *who = waits_who(request), *clean = who ? text_one_line(who) : NULL;
+
+        if (!place || !clean)
+                return ctl_oom(f->ctl);
+        hide_prompt(f);
+        out("%s%s %s  ", tone_on(TONE_WARN), symbol(SYMBOL_WAITING), place);
+        out(_("waits for %s (%s)"), clean, kind);
+        out("%s\n", tone_off(TONE_WARN));
+        return print_commands(f, activity, kind, json_get(request, "fields"));
+}
+
+static int ask(Follow *f, const char *activity, const Json *request) {
+        bool decision = streq_ptr(json_string(json_get(request, "kind")), "decision");
+
+        if (!decision && !waits_for_me(f->ctl, json_get(request, "approvers"), json_get(request, "answers")))
+                return print_for_others(f, activity, request);
+        _cleanup_free_ char *place = place_text(f, activity, NULL);
+        return place ? prompt_new(f->ctl, f->run, f->run_path, activity, place, request, &f->prompt) : ctl_oom(f->ctl);
+}
+
 static int ask_next(Follow *f) {
         while (!f->prompt && f->requests) {
                 _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -301,10 +444,9 @@ static int ask_next(Follow *f) {
                 if (r < 0 && client_is_away(&error))
                         return 0;                       /* asked again when it is back */
                 drop_request(f, activity);
-                if (r < 0 || !streq_ptr(json_string(json_get(request, "kind")), "approval"))
+                if (r < 0 || !prompt_knows(json_string(json_get(request, "kind"))))
                         continue;                       /* settled by now, or not for us to see */
-                _cleanup_free_ char *place = place_text(f, activity, NULL);
-                r = place ? prompt_new(f->ctl, f->run, f->run_path, activity, place, request, &f->prompt) : ctl_oom(f->ctl);
+                r = ask(f, activity, request);
                 if (r < 0)
                         return r;
         }
@@ -322,38 +464,24 @@ static int feed_line(Follow *f, const char *line) {
         return r < 0 ? r : 0;
 }
 
-/* What was typed, line by line; what is pasted for later questions waits for them. */
-static int read_input(Follow *f) {
-        char buf[4096];
-        ssize_t n = read(STDIN_FILENO, buf, sizeof(buf) - 1);
-
-        if (n < 0)
-                return errno == EINTR || errno == EAGAIN ? 0 : feed_line(f, NULL);
-        if (n == 0)
-                return feed_line(f, NULL);
-        buf[n] = 0;
-        _cleanup_strbuf_ StrBuf b = {};
-        strbuf_append(&b, strempty(f->input));
-        strbuf_append(&b, buf);
-        free(f->input);
-        f->input = strbuf_take(&b);
-        return f->input ? 0 : ctl_oom(f->ctl);
-}
-
+/* What is pasted for later questions waits for them. */
 static int take_lines(Follow *f) {
-        char *e;
-
-        while (f->prompt && f->input && (e = strchr(f->input, '\n'))) {
-                *e = 0;
-                _cleanup_free_ char *line = TAKE_PTR(f->input);
-                f->input = strdup(e + 1);
-                int r = f->input ? feed_line(f, line) : ctl_oom(f->ctl);
+        while (f->prompt) {
+                _cleanup_free_ char *line = typed_line(&f->typed);
+                if (!line)
+                        break;
+                int r = feed_line(f, line);
                 if (r >= 0 && !f->prompt)
                         r = ask_next(f);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static int read_input(Follow *f) {
+        int r = typed_read(f->ctl, &f->typed);
+        return r > 0 ? feed_line(f, NULL) : r;
 }
 
 /* ---- the loop ---- */
@@ -435,14 +563,7 @@ static void follow_done(Follow *f) {
         json_unref(f->phase_of);
         json_unref(f->started);
         free(f->shown);
-        free(f->input);
-}
-
-static int on_hold(Ctl *c, uint32_t run) {
-        _cleanup_free_ char *command = ctl_command(c);
-
-        err(_("Run %u waits for a person. What it wants: %s status %u\n"), run, strempty(command), run);
-        return STATUS_ON_HOLD;
+        free(f->typed.text);
 }
 
 int follow_run(Ctl *c, uint32_t run, const char *run_path, const char *runbook) {
@@ -459,11 +580,11 @@ int follow_run(Ctl *c, uint32_t run, const char *run_path, const char *runbook) 
         int r = attend(c, f.monitor, &follow_ops, &f);
         hide_prompt(&f);
         if (r == ATTEND_INTERRUPTED)
-                return STATUS_INTERRUPTED;
+                return monitor_interrupted_status(f.monitor);
         if (r < 0)
                 return ctl_failed(c);
         if (f.gave_up_hold)
-                return on_hold(c, run);
+                return attend_on_hold(c, run);
         return summary_print(c, run_path, &state) < 0 ? ctl_failed(c) : (int) status_of_state(state);
 }
 
@@ -517,11 +638,11 @@ int wait_run(Ctl *c, uint32_t run, const char *run_path, const char *runbook) {
                 r = attend(c, m, &wait_ops, &w);
         _cleanup_free_ char *state = w.state;
         if (r == ATTEND_INTERRUPTED)
-                return STATUS_INTERRUPTED;
+                return monitor_interrupted_status(m);
         if (r < 0)
                 return ctl_failed(c);
         if (w.gave_up_hold)
-                return on_hold(c, run);
+                return attend_on_hold(c, run);
         if (!c->options.quiet && !ctl_json(c))
                 out(_("Run %u (%s) ended: %s\n"), run, runbook, state);
         return status_of_state(state);

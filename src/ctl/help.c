@@ -9,28 +9,6 @@
 #define HELP_WIDTH 80u
 #define TERM_WIDTH 28u                                  /* of the left column */
 
-/* Prints words up to the width, further lines indented. `at`: the column where we are. */
-static void wrap(const char *text, size_t at, size_t indent) {
-        bool first = true;
-
-        for (const char *s = text; *s;) {
-                size_t n = strcspn(s, " ");
-                _cleanup_free_ char *word = strndup(s, n);
-                size_t w = word ? utf8_width(word) : 0;
-                if (!first && at + 1 + w > HELP_WIDTH) {
-                        out("\n%*s", (int) indent, "");
-                        at = indent;
-                        first = true;
-                }
-                out("%s%s", first ? "" : " ", strempty(word));
-                at += w + !first;
-                first = false;
-                s += n;
-                s += strspn(s, " ");
-        }
-        out("\n");
-}
-
 /* One row of two columns; a left part that is too wide has the line to itself. */
 static void row(const char *term, const char *text) {
         size_t w = 2 + utf8_width(term);
@@ -40,7 +18,7 @@ static void row(const char *term, const char *text) {
                 out("\n%*s", (int) TERM_WIDTH, "");
         else
                 out("%*s", (int) (TERM_WIDTH - w), "");
-        wrap(text, TERM_WIDTH, TERM_WIDTH);
+        out_wrapped(text, TERM_WIDTH, TERM_WIDTH, HELP_WIDTH);
 }
 
 static void heading(const char *text) {
@@ -81,13 +59,13 @@ static void verb_rows(void) {
 int help_all(Ctl *c) {
         pager_open(c);
         out("%s\n\n", _("runbookctl [OPTION...] COMMAND ..."));
-        wrap(_("Start runbooks and look after their runs. Without a command: list runs."), 0, 0);
+        out_wrapped(_("Start runbooks and look after their runs. Without a command: list runs."), 0, 0, HELP_WIDTH);
         heading(_("Commands:"));
         verb_rows();
         heading(_("Options:"));
         option_rows(OPTIONS_GLOBAL);
         out("\n");
-        wrap(_("\"runbookctl help COMMAND\" shows a command's own options. See runbookctl(1)."), 0, 0);
+        out_wrapped(_("\"runbookctl help COMMAND\" shows a command's own options. See runbookctl(1)."), 0, 0, HELP_WIDTH);
         return STATUS_SUCCESS;
 }
 
@@ -102,13 +80,13 @@ int help_verb(Ctl *c, const Verb *v) {
         if (v->description)
                 strbuf_appendf(&b, " %s", _(v->description));
         _cleanup_free_ char *text = strbuf_take(&b);
-        wrap(strempty(text), 0, 0);
+        out_wrapped(strempty(text), 0, 0, HELP_WIDTH);
         if (v->options) {
                 heading(_("Options:"));
                 option_rows(v->options);
         }
         out("\n");
-        wrap(_("\"runbookctl --help\" lists the options that every command has."), 0, 0);
+        out_wrapped(_("\"runbookctl --help\" lists the options that every command has."), 0, 0, HELP_WIDTH);
         return STATUS_SUCCESS;
 }
 

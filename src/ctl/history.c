@@ -112,12 +112,20 @@ static const struct {
         const char *type, *words;
 } words_table[] = {
         {"run-created", N_("run created")},
+        {"run-workspace", N_("workspace copied")},
+        {"run-start-now", N_("early start asked for")},
+        {"run-rescheduled", N_("start moved")},
         {"run-started", N_("run started")},
         {"run-state", N_("run is now")},
+        {"run-paused", N_("run paused")},
+        {"run-resumed", N_("run goes on")},
+        {"run-backoff", N_("run waits for its next try")},
         {"run-cancel", N_("cancel asked for")},
         {"run-timed-out", N_("the run's time is over")},
         {"run-gave-up", N_("runbookd gave up")},
         {"run-finished", N_("run ended")},
+        {"inputs-changed", N_("inputs changed")},
+        {"definition-changed", N_("runbook read again")},
         {"phase-started", N_("phase started")},
         {"phase-finished", N_("phase ended")},
         {"attempt-started", N_("attempt started")},
@@ -129,7 +137,11 @@ static const struct {
         {"step-finished", N_("step ended")},
         {"request-opened", N_("asks for a person")},
         {"request-answered", N_("answered")},
+        {"inputs-wanted", N_("waits for input")},
+        {"activity-reused", N_("taken over")},
         {"activity-backoff", N_("waits for its next attempt")},
+        {"activity-held", N_("waits for a decision")},
+        {"activity-decided", N_("decided")},
         {"activity-finished", N_("activity ended")},
 };
 
@@ -156,23 +168,102 @@ static void append_error(StrBuf *b, const Json *error) {
 /* Members whose text speaks for itself, in the order in which they are said. */
 static const char *const text_members[] = {"action", "state", "cause", "runbook", "title", "reason", "comment"};
 
+#define HASH_SHOWN 12                                   /* characters of a definition's hash, enough to tell it from others */
+#define VALUE_SHOWN_MAX 60u                             /* columns of an input's value */
+
+static char *value_text(const Json *value) {
+        _cleanup_free_ char *text = value ? json_to_string(value, false) : strdup(_("nothing")), *clean = text ? text_one_line(text) : NULL;
+        return clean ? text_ellipsize(clean, VALUE_SHOWN_MAX) : NULL;
+}
+
+/* "version: "1.2" → "1.3"" for each. */
+static void append_changes(StrBuf *b, const Json *data) {
+        JSON_OBJECT_FOREACH(json_get(data, "changes"), name, change) {
+                _cleanup_free_ char *old = value_text(json_get(change, "old")), *new = value_text(json_get(change, "new"));
+                _cleanup_free_ char *s = xasprintf("%s: %s %s %s", name, strempty(old), symbol(SYMBOL_BECOMES), strempty(new));
+                append_part(b, s);
+        }
+}
+
+/* "note: "fine"; level: 3": what was answered. */
+static void append_answer(StrBuf *b, const Json *data) {
+        if (json_bool(json_get(data, "override")))
+                append_part(b, _("although not asked"));
+        JSON_OBJECT_FOREACH(json_get(data, "fields"), name, value) {
+                _cleanup_free_ char *text = value_text(value), *s = xasprintf("%s: %s", name, strempty(text));
+                append_part(b, s);
+        }
+}
+
+static void append_wanted(StrBuf *b, const Json *data) {
+        const Json *inputs = json_get(data, "inputs");
+
+        for (size_t i = 0; i < json_length(inputs); i++)
+                strbuf_appendf(b, "%s%s", i > 0 ? ", " : b->n > 0 ? "; " : "", strempty(json_string(json_at(inputs, i))));
+}
+
+static void append_definition(StrBuf *b, const Json *data) {
+        const char *old = json_string(json_get(data, "previous")), *new = json_string(json_get(data, "definition"));
+        _cleanup_free_ char *s = xasprintf("%.*s %s %.*s", HASH_SHOWN, strempty(old), symbol(SYMBOL_BECOMES), HASH_SHOWN, strempty(new));
+        append_part(b, s);
+}
+
+static void append_from_run(StrBuf *b, const Json *data) {
+        unsigned run = (unsigned) json_int(json_get(data, "run"));
+        _cleanup_free_ char *s = run > 0 ? xasprintf(_("from run %u"), run) : NULL;
+        append_part(b, s);
+}
+
+static void append_replay_of(StrBuf *b, const Json *data) {
+        unsigned run = (unsigned) json_int(json_get(data, "replayOf"));
+        bool rerun = streq_ptr(json_string(json_get(data, "trigger")), "rerun");
+        _cleanup_free_ char *s = run == 0 ? NULL : rerun ? xasprintf(_("rerun of run %u"), run) : xasprintf(_("replay of run %u"), run);
+        append_part(b, s);
+}
+
+/* What only these types have to say. */
+static const struct {
+        const char *type;
+        void (*append)(StrBuf *b, const Json *data);
+} special_table[] = {
+        {"run-created", append_replay_of},
+        {"inputs-changed", append_changes},
+        {"request-answered", append_answer},
+        {"inputs-wanted", append_wanted},
+        {"definition-changed", append_definition},
+        {"activity-reused", append_from_run},
+        {"run-workspace", append_from_run},
+};
+
+/* What a time means where it is not the end of a wait. */
+static char *until_text(const char *type, usec_t until) {
+        _cleanup_free_ char *when = format_timestamp(until);
+
+        if (until == 0)
+                return NULL;
+        if (streq(type, "run-created") || streq(type, "run-rescheduled"))
+                return xasprintf(_("starts at %s"), strempty(when));
+        return xasprintf(_("until %s"), strempty(when));
+}
+
 char *history_detail(const Json *event) {
         _cleanup_strbuf_ StrBuf b = {};
+        const char *type = strempty(json_string(json_get(event, "type")));
         const Json *data = json_get(event, "data");
-        usec_t until = lists_time(data, "until");
+        _cleanup_free_ char *until = until_text(type, lists_time(data, "until"));
 
         for (size_t i = 0; i < ELEMENTSOF(text_members); i++)
                 append_part(&b, json_string(json_get(data, text_members[i])));
+        for (size_t i = 0; i < ELEMENTSOF(special_table); i++)
+                if (streq(special_table[i].type, type))
+                        special_table[i].append(&b, data);
         if (json_get(data, "error"))
                 append_error(&b, json_get(data, "error"));
         else if (json_int(json_get(data, "exitCode")) != 0) {
                 _cleanup_free_ char *s = xasprintf(_("exit status %d"), (int) json_int(json_get(data, "exitCode")));
                 append_part(&b, s);
         }
-        if (until > 0) {
-                _cleanup_free_ char *when = format_timestamp(until), *s = xasprintf(_("until %s"), strempty(when));
-                append_part(&b, s);
-        }
+        append_part(&b, until);
         if (json_bool(json_get(data, "interrupted")))
                 append_part(&b, _("interrupted"));
         _cleanup_free_ char *s = strbuf_take(&b);
@@ -198,4 +289,21 @@ char *history_who(const Json *event) {
         if (!isempty(user))
                 return text_one_line(user);
         return uid ? xasprintf("%" PRIi64, json_int(uid)) : strdup("runbookd");
+}
+
+char *history_who_uid(const Json *event) {
+        _cleanup_free_ char *who = history_who(event);
+        const Json *uid = json_get(event, "uid");
+
+        if (!who || !uid || isempty(json_string(json_get(event, "user"))))
+                return TAKE_PTR(who);
+        return xasprintf("%s (%" PRIi64 ")", who, json_int(uid));
+}
+
+bool history_is_by(const Json *event, const char *name_or_uid) {
+        const Json *uid = json_get(event, "uid");
+        char number[24];
+
+        (void) snprintf(number, sizeof(number), "%" PRIi64, json_int(uid));
+        return uid && (streq(number, name_or_uid) || streq_ptr(json_string(json_get(event, "user")), name_or_uid));
 }

@@ -15,3 +15,7 @@ char *history_detail(const Json *event);
 char *history_subject(const Json *event);
 /* Who did it: a name, else a number; "runbookd" for the engine. New string. */
 char *history_who(const Json *event);
+/* The same with the number: "alice (1000)". New string. */
+char *history_who_uid(const Json *event);
+/* Did he do it: by the number, or by the name that was written down then? */
+bool history_is_by(const Json *event, const char *name_or_uid);

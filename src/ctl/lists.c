@@ -8,10 +8,6 @@
 
 const char *const lists_states_in_progress[] = {"scheduled", "queued", "running", "on-hold", "paused", NULL};
 
-static int set_time(Json *object, const char *key, uint64_t t) {
-        return t > 0 ? json_set_uint(object, key, t) : json_set(object, key, NULL);
-}
-
 static int run_to_json(uint32_t id, const char *const texts[static 3], const uint64_t times[static 3], const char *path, Json **ret) {
         static const char *const names[] = {"runbook", "state", "statusText"}, *const stamps[] = {"createdAt", "startedAt", "finishedAt"};
         _cleanup_json_ Json *j = json_new_object();
@@ -20,7 +16,7 @@ static int run_to_json(uint32_t id, const char *const texts[static 3], const uin
         for (unsigned i = 0; r >= 0 && i < 3; i++)
                 r = json_set_string(j, names[i], texts[i]);
         for (unsigned i = 0; r >= 0 && i < 3; i++)
-                r = set_time(j, stamps[i], times[i]);
+                r = json_set_uint(j, stamps[i], times[i]);
         if (r >= 0)
                 r = json_set_string(j, "path", path);
         if (r < 0)
@@ -139,7 +135,7 @@ static int request_to_json(const RequestRow *q, Json **ret) {
         if (r >= 0)
                 r = json_set(j, "approvers", TAKE_PTR(approvers));
         if (r >= 0)
-                r = set_time(j, "deadline", q->deadline);
+                r = json_set_uint(j, "deadline", q->deadline);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(j);

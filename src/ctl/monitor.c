@@ -19,6 +19,7 @@ struct Monitor {
         char *owner;                                    /* unique name; NULL: away */
         usec_t away_since;
         unsigned wake;
+        int signal;                                     /* that told us to end; 0: none */
 };
 
 static bool from_driver(sd_bus_message *m) {
@@ -61,6 +62,8 @@ static int on_process_signal(sd_event_source *source, const struct signalfd_sigi
         Monitor *m = userdata;
 
         m->wake |= si->ssi_signo == SIGWINCH ? WAKE_RESIZED : WAKE_INTERRUPTED;
+        if (si->ssi_signo != SIGWINCH)
+                m->signal = (int) si->ssi_signo;
         return 0;
 }
 
@@ -166,8 +169,8 @@ Monitor *monitor_free(Monitor *m) {
         return NULL;
 }
 
-/* After a reason to look, whatever else is ready is taken too: many signals, one look. But no more of it than this, or somebody who sends without
- * end would keep us from looking; what isn't believed doesn't keep us past the time either. */
+/* After a reason to look, whatever else is ready is taken too: many signals, one look. But no more of it than this, or somebody who sends
+ * without end would keep us from looking; what isn't believed doesn't keep us past the time either. */
 #define COALESCED_MAX 256u
 
 int monitor_wait(Monitor *m, usec_t usec) {
@@ -186,6 +189,10 @@ int monitor_wait(Monitor *m, usec_t usec) {
         int wake = m->wake ? (int) m->wake : WAKE_TICK;
         m->wake = 0;
         return wake;
+}
+
+int monitor_interrupted_status(const Monitor *m) {
+        return STATUS_SIGNAL + (m->signal > 0 ? m->signal : SIGINT);
 }
 
 void monitor_watch_input(Monitor *m, bool on) {

@@ -25,4 +25,6 @@ typedef enum MonitorWake {
 
 /* Waits for the next reasons, at most `usec`. Negative errno when the loop itself fails (printed). */
 int monitor_wait(Monitor *m, usec_t usec);
+/* The exit status of one who was told to end: 128 and the number of the signal that came last. */
+int monitor_interrupted_status(const Monitor *m);
 void monitor_watch_input(Monitor *m, bool on);          /* standard input, which must be a terminal */

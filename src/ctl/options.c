@@ -72,6 +72,15 @@ static int parse_attempt(Options *o, const Option *self, const char *value) {
         return r < 0 ? r : o->attempt == 0 ? -EINVAL : 0;
 }
 
+static int parse_at(Options *o, const Option *self, const char *value) {
+        usec_t now = now_usec(CLOCK_REALTIME);
+
+        int r = parse_timestamp(value, now, &o->at);
+        if (r >= 0 && o->at == now)
+                o->at = 0;
+        return r < 0 ? -EINVAL : 0;
+}
+
 #define FIELD(f) offsetof(Options, f)
 
 const Option options_table[_OPTION_MAX] = {
@@ -114,6 +123,28 @@ const Option options_table[_OPTION_MAX] = {
         [OPTION_VALUE] = {"value", 0, NULL, NULL, N_("Print values without their names"), parse_flag, FIELD(value)},
         [OPTION_ATTEMPT] = {"attempt", 0, N_("N"), NULL, N_("The log of this attempt (the newest)"), parse_attempt},
         [OPTION_MESSAGE] = {"message", 'm', N_("TEXT"), NULL, N_("Why, for the history"), parse_text, FIELD(message)},
+        [OPTION_AT] = {"at", 0, N_("TIME"), NULL,
+                       N_("Start it then: \"2026-11-23 14:00\", \"tomorrow 02:00\", \"14:00\", \"+2h\"; local time, or UTC with "
+                          "\" UTC\" behind it"),
+                       parse_at},
+        [OPTION_ONLY] = {"only", 0, N_("PHASE,..."), NULL, N_("Only these phases; the others are skipped"), parse_list, FIELD(only)},
+        [OPTION_FROM] = {"from", 0, N_("NAME"), NULL,
+                         N_("Begin at this activity or phase again; what needs it is done again too"), parse_string, FIELD(from)},
+        [OPTION_ALL_PARALLEL] = {"all-parallel", 0, NULL, NULL,
+                                 N_("With --from=PHASE: the whole phase again, and those that run beside it"), parse_flag,
+                                 FIELD(all_parallel)},
+        [OPTION_RELOAD] = {"reload", 0, NULL, NULL, N_("Go on with the runbook as its file is now"), parse_flag, FIELD(reload)},
+        [OPTION_FRESH_WORKSPACE] = {"fresh-workspace", 0, NULL, NULL,
+                                    N_("Start in an empty workspace, not in a copy of the other run's"), parse_flag,
+                                    FIELD(fresh_workspace)},
+        [OPTION_OUTPUT] = {"output", 0, N_("NAME=VALUE"), NULL,
+                           N_("Give an output for what comes later: JSON where it can be read so, else text"), parse_assignment,
+                           FIELD(outputs)},
+        [OPTION_OVERRIDE] = {"override", 0, NULL, NULL,
+                             N_("Answer although you are not asked, which takes the right to manage runbookd and stays in the history"),
+                             parse_flag, FIELD(override)},
+        [OPTION_ALL] = {"all", 0, NULL, NULL, N_("Everybody's, as far as you may see them"), parse_flag, FIELD(all)},
+        [OPTION_WHO] = {"who", 0, N_("NAME|UID"), NULL, N_("Only what this person did"), parse_string, FIELD(who)},
 };
 
 int str_list_add(StrList *l, const char *s) {
@@ -127,6 +158,8 @@ void options_done(Options *o) {
         free(o->inputs.items);
         free(o->labels.items);
         free(o->properties.items);
+        free(o->outputs.items);
+        free(o->only.items);
         free(o->arguments.items);
         *o = (Options) {};
 }
@@ -245,6 +278,10 @@ static int check_together(const Options *o) {
                 err(_("--host and --user don't go together: the daemon of another machine is reached on its system bus.\n"));
         else if (o->follow && o->wait)
                 err(_("--follow and --wait don't go together: one shows everything, the other nothing.\n"));
+        else if (o->all_parallel && !o->from)
+                err(_("--all-parallel needs --from with the name of a phase.\n"));
+        else if (o->cancel_on_exit && !o->follow && !o->wait)
+                err("%s\n", _("--cancel-on-exit needs --follow or --wait."));
         else
                 return 0;
         return -EINVAL;

@@ -1,7 +1,7 @@
 /* The options of runbookctl: one table, from which parsing, help and completion come. */
 #pragma once
 
-#include "macros.h"
+#include "time-util.h"
 
 typedef enum JsonMode { JSON_OFF, JSON_SHORT, JSON_PRETTY } JsonMode;
 
@@ -30,6 +30,16 @@ typedef enum OptionId {
         OPTION_VALUE,
         OPTION_ATTEMPT,
         OPTION_MESSAGE,
+        OPTION_AT,
+        OPTION_ONLY,
+        OPTION_FROM,
+        OPTION_ALL_PARALLEL,
+        OPTION_RELOAD,
+        OPTION_FRESH_WORKSPACE,
+        OPTION_OUTPUT,
+        OPTION_OVERRIDE,
+        OPTION_ALL,
+        OPTION_WHO,
         _OPTION_MAX,
 } OptionId;
 
@@ -52,9 +62,11 @@ typedef struct Options {
         JsonMode json;
         bool no_pager, no_legend, no_ask_password, no_input, quiet;
         uint32_t lines;                                 /* LINES_UNSET, LINES_ALL, or a number */
-        StrList inputs, labels, properties;
-        const char *input_file, *message;
-        bool follow, wait, strict, cancel_on_exit, value;
+        StrList inputs, labels, properties, outputs;
+        StrList only;                                   /* each may hold several names, with commas between */
+        const char *input_file, *message, *from, *who;
+        bool follow, wait, strict, cancel_on_exit, value, all_parallel, reload, fresh_workspace, override, all;
+        usec_t at;                                      /* wall clock; 0: not given, or now */
         uint32_t attempt;                               /* 0: not given */
         StrList arguments;                              /* what is no option: the verb and its arguments */
 } Options;

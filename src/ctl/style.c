@@ -73,7 +73,7 @@ static const char *const symbols[_SYMBOL_MAX][2] = {
         [SYMBOL_SKIPPED] = {"-", "–"},  [SYMBOL_AGAIN] = {"~", "↻"},       [SYMBOL_ARROW] = {">", "▸"},
         [SYMBOL_DASH] = {"-", "–"},     [SYMBOL_ELLIPSIS] = {"...", "…"},  [SYMBOL_BRANCH] = {"|-", "├─"},
         [SYMBOL_LAST] = {"`-", "└─"},   [SYMBOL_VERTICAL] = {"| ", "│ "},  [SYMBOL_BAR_DONE] = {"#", "━"},
-        [SYMBOL_BAR_LEFT] = {"-", "─"},
+        [SYMBOL_BAR_LEFT] = {"-", "─"},    [SYMBOL_BECOMES] = {"->", "→"},
 };
 
 const char *symbol(Symbol s) {
@@ -248,6 +248,27 @@ void err(const char *fmt, ...) {
         va_start(ap, fmt);
         put(stderr, fmt, ap);
         va_end(ap);
+}
+
+void out_wrapped(const char *text, size_t at, size_t indent, size_t width) {
+        bool first = true;
+
+        for (const char *s = text; *s;) {
+                size_t n = strcspn(s, " ");
+                _cleanup_free_ char *word = strndup(s, n);
+                size_t w = word ? utf8_width(word) : 0;
+                if (!first && at + 1 + w > width) {
+                        out("\n%*s", (int) indent, "");
+                        at = indent;
+                        first = true;
+                }
+                out("%s%s", first ? "" : " ", strempty(word));
+                at += w + !first;
+                first = false;
+                s += n;
+                s += strspn(s, " ");
+        }
+        out("\n");
 }
 
 void out_raw(const void *p, size_t n) {

@@ -26,8 +26,7 @@ typedef enum Symbol {
         SYMBOL_VERTICAL,
         SYMBOL_BAR_DONE,
         SYMBOL_BAR_LEFT,
-        
-        
+        SYMBOL_BECOMES,
         _SYMBOL_MAX,
 } Symbol;
 
@@ -58,6 +57,8 @@ char *text_for_locale(const char *s);
 
 void out(const char *fmt, ...) _printf_(1, 2);
 void err(const char *fmt, ...) _printf_(1, 2);
+/* Words up to the width, further lines indented. `at`: the column where we are. */
+void out_wrapped(const char *text, size_t at, size_t indent, size_t width);
 void out_raw(const void *p, size_t n);                  /* bytes as they are */
 /* 0, or -errno when standard output could not take all of it (said already unless its reader went away). */
 int out_finish(void);

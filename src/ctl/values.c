@@ -52,6 +52,13 @@ int value_from_text(const Json *declaration, const char *name, const char *text,
         return *ret_error ? -EINVAL : -ENOMEM;
 }
 
+int values_check_words(Ctl *c, const StrList *words) {
+        for (size_t i = 0; i < words->n; i++)
+                if (!strchr(words->items[i], '=') || words->items[i][0] == '=')
+                        return ctl_usage_error(c, _("\"%s\" is no input with its value: write NAME=VALUE."), words->items[i]);
+        return 0;
+}
+
 int values_from_words(Ctl *c, const StrList *words, const Json *declarations, Json *object) {
         for (size_t i = 0; i < words->n; i++) {
                 const char *eq = strchr(words->items[i], '=');
@@ -95,5 +102,19 @@ int values_from_file(Ctl *c, const char *file, Json *object) {
         JSON_OBJECT_FOREACH(all, key, value)
                 if (json_set(object, key, json_ref(value)) < 0)
                         return ctl_oom(c);
+        return 0;
+}
+
+int values_for_run(Ctl *c, const StrList *words, Json **ret) {
+        _cleanup_json_ Json *object = json_new_object();
+
+        if (!object)
+                return ctl_oom(c);
+        int r = c->options.input_file ? values_from_file(c, c->options.input_file, object) : 0;
+        if (r >= 0)
+                r = values_from_words(c, words, NULL, object);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(object);
         return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "fd-util.h"
 #include "hashmap.h"
 #include "i18n.h"
 #include "lists.h"
@@ -166,13 +167,14 @@ static void add_step(Rows *r, const char *activity, uint32_t attempt, const Json
         strbuf_append(&b, isempty(name) ? id : name);
         _cleanup_free_ char *shown = strbuf_take(&b);
         bool failed = streq(state, "failed");
+        char *detail = failed || json_get(step, "error")    ? view_error(json_get(step, "error"), json_get(step, "exitCode"))
+                       : json_bool(json_get(step, "reused")) ? strdup(_("done before, not again"))
+                                                             : NULL;
         add_row(r, (Row){.prefix = child_prefix(prefix, last),
                          .name = text_one_line(shown),
                          .state = text_one_line(state),
                          .took = took_of(r, step),
-                         .detail = detail_or_empty(failed || json_get(step, "error")
-                                                                   ? view_error(json_get(step, "error"), json_get(step, "exitCode"))
-                                                                   : NULL),
+                         .detail = detail_or_empty(detail),
                          .tone = state_tone(state),
                          .symbol = state_symbol(state)});
         if (!failed || !with_log)
@@ -262,16 +264,38 @@ static char *activity_state(const Json *activity) {
         return s ? text_one_line(s) : NULL;
 }
 
+static void append_part(StrBuf *b, const char *text) {
+        if (!isempty(text))
+                strbuf_appendf(b, "%s%s", b->n > 0 ? "; " : "", text);
+}
+
+/* What its attempts don't say: an error without an attempt. */
+static bool error_is_shown(const Json *activity) {
+        const Json *attempts = json_get(activity, "attempts");
+        return json_equal(json_get(activity, "error"),
+                          json_get(json_at(attempts, json_length(attempts) > 0 ? json_length(attempts) - 1 : 0), "error"));
+}
+
 static char *activity_detail(const Json *activity) {
-        const char *reason = json_string(json_get(activity, "reason"));
+        usec_t retry = lists_time(activity, "nextRetryAt");
+        unsigned reused = (unsigned) json_int(json_get(activity, "reusedFrom"));
+        bool done = streq(string_of(activity, "state"), "success") || streq(string_of(activity, "state"), "ignored");
         const Json *attempts = json_get(activity, "attempts");
         size_t n = json_length(attempts);
+        _cleanup_free_ char *count = n > 1 ? xasprintf(P_("%zu attempt", "%zu attempts", n), n) : NULL,
+                            *from = reused == 0 ? NULL
+                                    : done      ? xasprintf(_("reused from run %u"), reused)
+                                                : xasprintf(_("outputs of run %u"), reused),
+                            *error = error_is_shown(activity) ? NULL : view_error(json_get(activity, "error"), NULL),
+                            *when = retry > 0 ? format_timestamp(retry) : NULL,
+                            *next = when ? xasprintf(_("next try %s, attempt %zu"), when, n + 1) : NULL;
         _cleanup_strbuf_ StrBuf b = {};
 
-        if (n > 1)
-                strbuf_appendf(&b, P_("%zu attempt", "%zu attempts", n), n);
-        if (!isempty(reason))
-                strbuf_appendf(&b, "%s%s", b.n > 0 ? "; " : "", reason);
+        append_part(&b, count);
+        append_part(&b, from);
+        append_part(&b, next);
+        append_part(&b, error);
+        append_part(&b, json_string(json_get(activity, "reason")));
         _cleanup_free_ char *s = strbuf_take(&b);
         return s ? text_one_line(s) : NULL;
 }

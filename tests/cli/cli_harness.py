@@ -84,6 +84,10 @@ class Fake:
         """The calls since the last look."""
         return [c for c in json.loads(self.test('Calls')) if member in (None, c['member'])]
 
+    def questions(self, member):
+        """Of each call of it since the last look at calls: could a password have been asked for?"""
+        return json.loads(self.test('Questions', 's', member))
+
     def last(self):
         return int(self.test('Last'))
 

@@ -3,8 +3,10 @@ org.runbookd1.Test, lets a test change the world and ask what was called.
 
     python3 fake_daemon.py ADDRESS"""
 
+import grp
 import json
 import os
+import pwd
 import sys
 import tempfile
 import time
@@ -25,6 +27,8 @@ SEC = 1000000
 HISTORY_PAGE = 7                                # small, so that clients have to page
 LIST_PAGE = 50
 LOG_PAGE = 1000
+ME = pwd.getpwuid(os.getuid()).pw_name          # who runs the tests is who runs the program
+MY_GROUP = grp.getgrgid(os.getgid()).gr_name
 HOSTILE = 'evil\x1b]0;title\x07\x1b[2J\x1b[31m\u202etxt\u009b1m\rover\x7f'
 
 
@@ -68,7 +72,7 @@ class Run:
         self.path = '%s/run/%d' % (PATH, number)
         self.object = {'id': number, 'runbook': runbook, 'state': state, 'statusText': status, 'hadErrors': had_errors,
                        'pendingRequests': sum(a['waitingFor'] is not None for a in activities), 'inputs': inputs or {}, 'startedBy': 1000, 'startedByName': 'alice',
-                       'replayOf': None, 'reason': reason, 'labels': {}, 'createdAt': T0, 'startedAt': start and T0 + int(start * SEC),
+                       'replayOf': None, 'rootRun': number, 'trigger': 'manual', 'scheduledFor': 0, 'nextRetryAt': 0, 'pausedAt': 0, 'reason': reason, 'labels': {}, 'createdAt': T0, 'startedAt': start and T0 + int(start * SEC),
                        'finishedAt': end and T0 + int(end * SEC), 'attempt': 1, 'phases': phases, 'activities': activities}
         self.events = []
         self.logs = {}                          # (activity, attempt) → bytes
@@ -76,6 +80,7 @@ class Run:
         self.ranges = {}                        # (activity, attempt, step) → (start, end)
         self.gone = {}                          # (activity, attempt) → bytes lost at the head
         self.requests = {}                      # activity → object of GetRequest
+        self.owners = []
         self.event('run-created', 0, uid=1000, user='alice', runbook=runbook)
 
     def event(self, event_type, at, uid=ENGINE, user=None, activity=None, phase=None, attempt=None, step=None, **data):
@@ -110,22 +115,23 @@ class Run:
     def properties(self):
         o = self.object
         u, t = dbus.UInt32, dbus.UInt64
-        return {'Id': u(o['id']), 'Runbook': o['runbook'], 'CreatedAt': t(o['createdAt']), 'StartedBy': u(o['startedBy']), 'Trigger': 'manual', 'ReplayOf': u(0), 'RootRun': u(o['id']),
+        return {'Id': u(o['id']), 'Runbook': o['runbook'], 'CreatedAt': t(o['createdAt']), 'StartedBy': u(o['startedBy']), 'Trigger': o['trigger'], 'ReplayOf': u(o['replayOf'] or 0), 'RootRun': u(o['rootRun']),
                 'Labels': dbus.Dictionary(o['labels'], signature='ss'), 'State': o['state'], 'StatusText': o['statusText'], 'PendingRequests': u(o['pendingRequests']),
-                'HadErrors': bool(o['hadErrors']), 'ScheduledFor': t(0), 'StartedAt': t(o['startedAt']), 'FinishedAt': t(o['finishedAt']), 'NextRetryAt': t(0), 'Attempt': u(1),
+                'HadErrors': bool(o['hadErrors']), 'ScheduledFor': t(o['scheduledFor']), 'StartedAt': t(o['startedAt']), 'FinishedAt': t(o['finishedAt']), 'NextRetryAt': t(o['nextRetryAt']),
+                'Attempt': u(o['attempt']),
                 'Phases': dbus.Array([(p['name'], p['state'], p['reason'] or '') for p in o['phases']], signature='(sss)')}
 
     def activity_properties(self, name):
         a = self.activity(name)
         q = self.requests.get(name, {})
         return {'Name': name, 'Phase': a['phase'], 'State': a['state'], 'WaitingFor': a['waitingFor'] or '', 'Title': q.get('title', ''),
-                'Approvers': dbus.Array(q.get('approvers', []), signature='s'), 'Deadline': dbus.UInt64(q.get('deadline', 0)), 'Attempt': dbus.UInt32(len(a['attempts'])),
-                'NextRetryAt': dbus.UInt64(0)}
+                'Approvers': dbus.Array(q.get('approvers') or (self.owners if q else []), signature='s'), 'Deadline': dbus.UInt64(q.get('deadline', 0)), 'Attempt': dbus.UInt32(len(a['attempts'])),
+                'NextRetryAt': dbus.UInt64(a['nextRetryAt'])}
 
 
-def request(title, message, approvers, fields=(), deadline=0, required=1, context=None):
-    return {'kind': 'approval', 'title': title, 'message': message, 'context': context, 'required': required, 'openedAt': T0, 'deadline': deadline, 'answers': [],
-            'approvers': list(approvers), 'fields': list(fields)}
+def request(title, message, approvers, fields=(), deadline=0, required=1, context=None, kind='approval', failure=None, answers=()):
+    return {'kind': kind, 'error': failure, 'title': title, 'message': message, 'context': context, 'required': required, 'openedAt': T0, 'deadline': deadline,
+            'answers': [{'user': user, 'uid': uid, 'action': 'approve', 'comment': None} for user, uid in answers], 'approvers': list(approvers), 'fields': list(fields)}
 
 
 def run_success():
@@ -203,8 +209,191 @@ def run_failed():
     return r
 
 
+# ---- runs that failed, wait for a time, or are done again: added by Stage, with numbers of their own
+
+STAGED = 11                                     # the first of them
+FUTURE = 4102444800 * SEC                       # 2100-01-01 00:00:00 UTC
+
+
+def failed_attempt(number, start, end, cause='initial', text='exited with status 1'):
+    return attempt(number, 'failed', start, end, [step(1, 'failed', start, end, exit_code=1, error=error(text))], cause=cause, error=error(text))
+
+
+def held(name, phase_name, attempts, text='exited with status 1'):
+    a = activity(name, phase_name, 'on-hold', attempts, waiting='decision')
+    a['error'] = error(text)
+    return a
+
+
+def run_held(number):
+    """Two failures that wait for a decision, one of them with a deadline, and one activity in backoff."""
+    backoff = activity('notes', 'go', 'backoff', [failed_attempt(1, 2, 3)])
+    backoff['nextRetryAt'] = FUTURE
+    r = Run(number, 'deploy', 'running', '2 activities require your input', [phase('build', 'success', start=1, end=2), phase('go', 'on-hold', start=2)],
+            [activity('dist', 'build', 'success', [attempt(1, 'success', 1, 2, [step(1, 'success', 1, 2)])]),
+             held('roll', 'go', [failed_attempt(1, 2, 3), failed_attempt(2, 3, 4, 'retry'), failed_attempt(3, 5, 6, 'manual')]), held('check', 'go', [failed_attempt(1, 2, 3)]), backoff])
+    r.requests['roll'] = request('roll', '', [], kind='decision', failure=error('exited with status 1'))
+    r.requests['check'] = request('check', '', ['group:ops', 'alice'], kind='decision', failure=error('exited with status 1'), deadline=T0 + 86400 * SEC)
+    e = r.event
+    e('run-started', 1, attempt=1)
+    e('attempt-started', 2, activity='roll', attempt=1, cause='initial')
+    e('attempt-finished', 3, activity='roll', attempt=1, state='failed', error=error('exited with status 1'))
+    e('activity-held', 4, activity='roll', attempt=2, until=T0 + 86400 * SEC, error=error('exited with status 1'))
+    e('inputs-changed', 4.2, uid=1000, user='alice', changes={'version': {'old': '1.2', 'new': '1.3'}, 'parts': {'old': None, 'new': ['a', 1]}}, reason='typing error')
+    e('definition-changed', 4.4, uid=1000, user='alice', definition='0123456789abcdef0123', previous='fedcba9876543210fedc')
+    e('activity-decided', 5, uid=1000, user='alice', activity='roll', action='retry', reason='the disk was full')
+    e('attempt-started', 5, activity='roll', attempt=3, cause='manual')
+    e('attempt-finished', 6, activity='roll', attempt=3, state='failed', error=error('exited with status 1'))
+    e('activity-held', 6, activity='roll', attempt=3, error=error('exited with status 1'))
+    return r
+
+
+def run_one_held(number):
+    r = Run(number, 'single', 'on-hold', '1 activity requires your input', [phase('go', 'on-hold', start=2)], [held('only', 'go', [failed_attempt(1, 2, 3)])])
+    r.requests['only'] = request('only', '', [], kind='decision', failure=error('exited with status 1'))
+    return r
+
+
+def run_scheduled(number):
+    r = Run(number, 'nightly', 'scheduled', 'scheduled', [phase('go')], [activity('work', 'go')], start=0)
+    r.object['scheduledFor'] = FUTURE
+    r.events.clear()
+    r.event('run-created', 0, uid=1000, user='alice', runbook='nightly', until=FUTURE - 60 * SEC)
+    r.event('run-rescheduled', 1, uid=1001, user='bob', until=FUTURE, reason='too early')
+    return r
+
+
+def run_paused(number):
+    r = Run(number, 'slow', 'paused', 'paused', [phase('go', 'running', start=1)], [activity('work', 'go', 'running', [attempt(1, 'running', 1, 0, [step(1, 'running', 1)])])])
+    r.object['pausedAt'] = T0 + 3 * SEC
+    r.event('run-paused', 2, uid=1000, user='alice', reason='first time')
+    r.event('run-resumed', 2.5, uid=1000, user='alice')
+    r.event('run-paused', 3, uid=1001, user='bob', reason='the network is down')
+    return r
+
+
+def run_queued(number):
+    r = Run(number, 'again', 'queued', 'queued', [phase('go')], [activity('work', 'go', attempts=[failed_attempt(1, 1, 2)])])
+    r.object['nextRetryAt'] = FUTURE
+    r.event('run-backoff', 2, until=FUTURE)
+    return r
+
+
+def run_exhausted(number):
+    r = Run(number, 'again', 'exhausted', 'exhausted', [phase('go', 'failed', start=1, end=9)],
+            [activity('work', 'go', 'failed', [failed_attempt(1, 1, 2), failed_attempt(2, 8, 9, 'run-retry')])], end=9, reason='phase go failed')
+    r.object['attempt'] = 2
+    r.activity('work')['error'] = error('exited with status 1')
+    r.event('run-backoff', 2, until=T0 + 8 * SEC)
+    r.event('run-started', 8, attempt=2)
+    return r
+
+
+def run_dlq(number):
+    return Run(number, 'unlucky', 'dlq', 'dlq', [phase('go', 'failed', start=1, end=9)], [activity('work', 'go', 'failed', [failed_attempt(1, 1, 2)])], end=9,
+               reason='work was interrupted more than 3 times')
+
+
+def run_replayed(number):
+    r = Run(number, 'deploy', 'success', 'success', [phase('build', 'success', start=1, end=2), phase('go', 'success', start=2, end=4)],
+            [activity('dist', 'build', 'success'), activity('lint', 'build', 'ignored'), activity('roll', 'go', 'success', [attempt(1, 'success', 2, 4, [step(1, 'success', 2, 4)])]),
+             activity('notes', 'go', 'ignored', [failed_attempt(1, 2, 3)]), activity('pages', 'go', 'failed', [failed_attempt(1, 2, 3)])], end=4, had_errors=True)
+    r.object.update(replayOf=4, rootRun=2, trigger='replay')
+    r.activity('dist')['reusedFrom'] = r.activity('lint')['reusedFrom'] = 4
+    r.events.clear()
+    r.event('run-created', 0, uid=1000, user='alice', runbook='deploy', trigger='replay', replayOf=4, reason='once more')
+    r.event('run-workspace', 0.5, run=4)
+    r.event('activity-reused', 0.5, activity='dist', state='success', run=4)
+    r.event('run-start-now', 0.7, uid=1000, user='alice')
+    r.event('activity-decided', 3, uid=1000, user='alice', activity='notes', action='retry', reason='why not')
+    r.event('activity-decided', 3.5, uid=1001, user='bob', activity='notes', action='ignore', reason='only notes')
+    r.event('activity-decided', 3.6, uid=1001, user='bob', activity='pages', action='abort')
+    return r
+
+
+def run_full(number):
+    """Nothing runs and nobody is asked: there is no free place."""
+    return Run(number, 'crowd', 'running', 'running', [phase('go', 'running', start=1)], [activity('work', 'go')])
+
+
+def run_cancelling(number):
+    r = Run(number, 'ending', 'running', 'cancelling', [phase('go', 'running', start=1)], [activity('work', 'go')])
+    r.event('run-cancel', 2, uid=1000, user='alice', reason='wrong branch')
+    return r
+
+
+def run_cancelled(number):
+    r = Run(number, 'ending', 'cancelled', 'cancelled', [phase('go', 'cancelled', start=1, end=2)], [activity('work', 'go', 'cancelled')], end=2)
+    r.event('run-cancel', 2, uid=1000, user='alice', reason='wrong branch')
+    return r
+
+
+def run_waiting_input(number):
+    r = Run(number, 'inputs', 'on-hold', '1 activity requires your input', [phase('go', 'on-hold', start=1)], [activity('work', 'go', 'on-hold', waiting='input')])
+    r.requests['work'] = request('work', '', [], [{'name': 'version', 'type': 'string', 'required': True}, {'name': 'count', 'type': 'integer', 'required': True}], kind='input')
+    return r
+
+
+def run_turn(number):
+    return Run(number, 'group', 'queued', 'queued', [phase('go')], [activity('work', 'go')], start=0)
+
+
+STAGE = (run_held, run_one_held, run_scheduled, run_paused, run_queued, run_exhausted, run_dlq, run_replayed, run_full, run_cancelling, run_cancelled, run_waiting_input, run_turn)
+HELD, ONE_HELD, SCHEDULED, PAUSED, QUEUED, EXHAUSTED, DLQ, REPLAYED, FULL, CANCELLING, CANCELLED, WAITING_INPUT, TURN = range(STAGED, STAGED + len(STAGE))
+
+# ---- what people are asked: added by People, with numbers of their own
+
+NOBODY_HERE = ['no-such-user-here', 'group:no-such-group-here']
+FORM = [{'name': 'note', 'type': 'string', 'description': 'what to say', 'required': True}, {'name': 'level', 'type': 'integer', 'description': None, 'required': False, 'default': 3}]
+
+
+def waits(number, runbook, **requests):
+    """A run whose activities all wait."""
+    r = Run(number, runbook, 'on-hold', '1 activity requires your input' if len(requests) == 1 else '%d activities require your input' % len(requests), [phase('go', 'on-hold', start=1)],
+            [activity(name, 'go', 'on-hold', [attempt(1, 'running', 1, 0, [step(1, 'waiting-' + q['kind'], 1)])] if q['kind'] != 'decision' else [failed_attempt(1, 1, 2)], waiting=q['kind'])
+             for name, q in requests.items()])
+    r.requests.update(requests)
+    return r
+
+
+def run_asked(number):
+    return waits(number, 'asked', name=request('By name', '', [ME]), user=request('By user:', '', ['user:' + ME, *NOBODY_HERE]), group=request('By group', '', [*NOBODY_HERE, 'group:' + MY_GROUP]),
+                 others=request('Of others', '', NOBODY_HERE), anybody=request('Of anybody', '', []), given=request('Given', '', [ME], required=2, answers=[(ME, os.getuid())]),
+                 form=request('A form', '', [ME], FORM, kind='input'))
+
+
+def run_counted(number):
+    """One of two has approved; nobody is named, but the runbook has owners, whom only the property tells."""
+    r = waits(number, 'counted', two=request('Two', '', ['alice', 'bob', 'group:qa'], required=2, answers=[('alice', 1000)], deadline=T0 + 86400 * SEC),
+              three=request('Three', '', ['alice'], required=3, answers=[('alice', 1000), (None, 4242)]), owned=request('Owned', '', []))
+    r.owners = ['olga', 'group:release']
+    return r
+
+
+def run_wanting(number):
+    """Nothing has run yet: the run's inputs have no value."""
+    r = waits(number, 'wanting', build=request('build', '', [], [{'name': 'version', 'type': 'string', 'description': None, 'required': True},
+                                                                 {'name': 'count', 'type': 'integer', 'description': None, 'required': True}], kind='input'))
+    r.object['activities'][0]['attempts'] = []
+    return r
+
+
+def run_audited(number):
+    r = Run(number, 'audited', 'success', 'success', [phase('go', 'success', start=1, end=9)], [activity('qa', 'go', 'success')], end=9)
+    e = r.event
+    e('request-opened', 1, activity='qa', attempt=1, step='step-1', title='Ship?', kind='approval')
+    e('request-answered', 2, uid=0, user='root', activity='qa', attempt=1, step='step-1', action='approve', override=True, reason='nobody is here', fields={'note': 'fine', 'level': 3})
+    e('inputs-changed', 3, uid=1001, user='bob', changes={'version': {'old': '1.2', 'new': '1.3'}, 'token': {'old': '***', 'new': '***'}}, reason='typing error')
+    e('request-answered', 4, uid=4242, activity='qa', attempt=1, step='step-1', action='reject')
+    e('run-finished', 9, state='success')
+    return r
+
+
+PEOPLE = 31                                     # the first of them
+ASKED, COUNTED, WANTING, AUDITED = range(PEOPLE, PEOPLE + 4)
+
 RUNBOOKS = {
-    'ship': {'name': 'ship', 'description': 'Build and publish', 'version': None, 'file': '/etc/runbookd/runbooks/ship.yaml', 'format': 'yaml', 'phases': [],
+    'ship': {'name': 'ship', 'description': 'Build and publish', 'version': None, 'file': '/etc/runbookd/runbooks/ship.yaml', 'format': 'yaml', 'phases': [{'name': 'build'}, {'name': 'sign-off'}],
              'inputs': [{'name': 'version', 'type': 'string'}, {'name': 'count', 'type': 'integer'}, {'name': 'ratio', 'type': 'number'}, {'name': 'force', 'type': 'boolean'},
                         {'name': 'channel', 'type': 'choice'}, {'name': 'parts', 'type': 'list'}, {'name': 'map', 'type': 'object'}],
              'text': '# a comment\nphases:\n  - name: build\n    \x1b[31mred\n'},
@@ -261,12 +450,12 @@ class Script:
         r.event('attempt-finished', 3, activity='dist', attempt=1, state='success')
         r.event('activity-finished', 3, activity='dist', attempt=1, state='success')
 
-    def hold(self, title='Sign-off'):
+    def hold(self, title='Sign-off', approver=ME):
         r, a = self.run, self.run.activity('qa')
         a.update(state='on-hold', waitingFor='approval', attempts=[attempt(1, 'running', 3, 0, [step(1, 'waiting-approval', 3)])])
         r.object.update(state='on-hold', statusText='1 activity requires your input', pendingRequests=1)
         r.object['phases'][1] = phase('sign-off', 'on-hold', start=3)
-        r.requests['qa'] = request(title, 'Ship it?\nSecond line.', ['alice'],
+        r.requests['qa'] = request(title, 'Ship it?\nSecond line.', [approver],
                                    [{'name': 'note', 'type': 'string', 'description': None, 'required': True}, {'name': 'level', 'type': 'integer', 'description': 'how sure',
                                                                                                              'required': False, 'default': 3}])
         r.event('attempt-started', 3, activity='qa', attempt=1, cause='initial')
@@ -285,6 +474,79 @@ class Script:
         r.event('step-finished', 4, activity='qa', attempt=1, step='step-1', state=state)
         r.event('run-state', 4, state='running')
 
+    def held(self, text='exited with status 1'):
+        """dist fails and waits for a decision."""
+        r, a = self.run, self.run.activity('dist')
+        number = len(a['attempts']) or 1
+        a.update(held('dist', 'build', [failed_attempt(i + 1, 1, 3) for i in range(number)], text))
+        r.object.update(state='on-hold', statusText='1 activity requires your input', pendingRequests=1)
+        r.object['phases'][0] = phase('build', 'on-hold', start=1)
+        r.requests['dist'] = request('dist', '', [], kind='decision', failure=error(text))
+        r.event('attempt-finished', 3, activity='dist', attempt=number, state='failed', error=error(text))
+        r.event('activity-held', 3, activity='dist', attempt=number, error=error(text))
+        r.event('run-state', 3, state='on-hold')
+
+    def decided(self, action='ignore', user='alice', comment=None):
+        r, a = self.run, self.run.activity('dist')
+        r.requests.pop('dist', None)
+        a.update(waitingFor=None, state={'ignore': 'ignored', 'abort': 'failed', 'retry': 'running'}[action])
+        r.object.update(state='running', statusText='running', pendingRequests=0)
+        r.event('activity-decided', 4, uid=1000, user=user, activity='dist', action=action, **({'reason': comment} if comment else {}))
+        if action == 'retry':
+            a['error'] = None
+            number = len(a['attempts']) + 1
+            a['attempts'].append(attempt(number, 'running', 4, 0, [step(1, 'running', 4)], cause='manual'))
+            r.event('attempt-started', 4, activity='dist', attempt=number, cause='manual')
+        else:
+            r.event('activity-finished', 4, activity='dist', state=a['state'], **({'reason': comment} if comment else {}))
+        r.event('run-state', 4, state='running')
+
+    def gave_up_waiting(self):
+        """Nobody decided in time."""
+        r, a = self.run, self.run.activity('dist')
+        r.requests.pop('dist', None)
+        a.update(waitingFor=None, state='failed')
+        r.object.update(state='running', statusText='running', pendingRequests=0)
+        r.event('activity-finished', 4, activity='dist', state='failed', error=error('nobody decided in time', 'INPUT_TIMEOUT'))
+
+    def wants(self):
+        r, a = self.run, self.run.activity('dist')
+        a.update(state='on-hold', waitingFor='input')
+        r.object.update(state='on-hold', statusText='1 activity requires your input', pendingRequests=1)
+        r.requests['dist'] = request('dist', '', [], [{'name': 'version', 'type': 'string', 'description': 'of the release', 'required': True},
+                                                      {'name': 'count', 'type': 'integer', 'description': None, 'required': True}], kind='input')
+        r.event('inputs-wanted', 2, activity='dist', inputs=['version', 'count'])
+        r.event('run-state', 2, state='on-hold')
+
+    def form(self):
+        """A step that asks."""
+        r, a = self.run, self.run.activity('dist')
+        a.update(state='on-hold', waitingFor='input', attempts=[attempt(1, 'running', 1, 0, [step(1, 'waiting-input', 1)])])
+        r.object.update(state='on-hold', statusText='1 activity requires your input', pendingRequests=1)
+        r.requests['dist'] = request('A form', 'Fill it in.', [ME], FORM, kind='input')
+        r.event('attempt-started', 2, activity='dist', attempt=1, cause='initial')
+        r.event('request-opened', 2, activity='dist', attempt=1, step='step-1', title='A form', kind='input')
+        r.event('run-state', 2, state='on-hold')
+
+    def provided(self, fields=None, comment=None):
+        r, a = self.run, self.run.activity('dist')
+        r.requests.pop('dist', None)
+        r.object.update(state='running', statusText='running', pendingRequests=0)
+        if a['attempts']:
+            r.event('request-answered', 4, uid=1000, user='alice', activity='dist', attempt=1, step='step-1', action='provide', fields=fields or {})
+            r.event('step-finished', 4, activity='dist', attempt=1, step='step-1', state='success')
+            a.update(state='success', waitingFor=None)
+        else:
+            r.event('inputs-changed', 4, uid=1000, user='alice', changes={k: {'old': None, 'new': v} for k, v in (fields or {'version': '2'}).items()})
+            a.update(state='pending', waitingFor=None)
+        r.event('run-state', 4, state='running')
+
+    def other_input(self):
+        self.run.event('inputs-changed', 4, uid=1001, user='bob', changes={'channel': {'old': 'beta', 'new': 'stable'}})
+
+    def tell_with(self, event_type, data):
+        self.run.event(event_type, 4, **data)
+
     def grow(self, count):
         """Many activities at once: more than a terminal has rows."""
         self.run.object['activities'] += [activity('part-%d' % i, 'build', 'success' if i < count - 1 else 'running', [attempt(1, 'running', 1, 0, [step(1, 'running', 1)])])
@@ -301,9 +563,11 @@ class World:
         self.runs = {r.number: r for r in (run_success(), run_on_hold(), run_hostile(), run_failed())}
         self.scripts = {}
         self.calls = []
+        self.questions = {}                     # member → for each call: may a password be asked for?
         self.auto = {}                          # what the next start does by itself: list of beats
         self.last = 0
         self.refuse = {}                        # member → [error, text]: the next call of it fails so
+        self.forgotten = {}
 
     # -- the bus
 
@@ -332,6 +596,7 @@ class World:
         args = message.get_args_list()
         if interface == NAME + '.Test':
             return self.test(member, *args)
+        self.questions.setdefault(member, []).append(bool(message.get_allow_interactive_authorization()))
         self.calls.append({'member': member, 'path': path, 'args': plain(args), 'time': time.monotonic()})
         if member in self.refuse:
             raise Refusal(*self.refuse.pop(member))
@@ -372,6 +637,9 @@ class World:
     def manager_StartRun(self, runbook, inputs, options):
         if runbook not in RUNBOOKS:
             raise Refusal(NAME + '.Error.NoSuchRunbook', 'There is no runbook "%s"; there is "ship".' % runbook)
+        return self.new_run(runbook)
+
+    def new_run(self, runbook):
         number = max(self.runs) + 1
         script = Script(self, number, runbook)
         self.scripts[number] = script
@@ -408,7 +676,8 @@ class World:
         rows = []
         for r in self.runs.values():
             for name, q in r.requests.items():
-                rows.append((r.number, '%s/activity/%s' % (r.path, encode(name)), name, q['kind'], q['title'], q['message'], q['approvers'], q['deadline']))
+                rows.append((r.number, '%s/activity/%s' % (r.path, encode(name)), name, q['kind'], q['title'], q['message'], dbus.Array(q['approvers'] or r.owners, signature='s'),
+                             dbus.UInt64(q['deadline'])))
         return 'a(uossssast)', [dbus.Array(rows, signature='(uossssast)')]
 
     def manager_Reload(self, options):
@@ -433,7 +702,39 @@ class World:
             self.beat(run.number, 'end', 'cancelled')
         return '', []
 
+    def acted(self, run, *args):
+        return '', []
+
+    run_StartNow = run_Pause = run_Resume = run_SetInputs = run_Reschedule = acted
+
+    def run_GetInputs(self, run):
+        return 'a{sv}', [dbus.Dictionary(run.object['inputs'], signature='sv')]
+
+    def run_Replay(self, run, options):
+        return self.new_run(run.runbook)
+
+    run_Rerun = run_Replay
+
     # -- Activity
+
+    def decide(self, run, name, options, action):
+        if run.activity(name)['waitingFor'] != 'decision':
+            raise Refusal(NAME + '.Error.WrongState', '%s waits for no decision.' % name)
+        if options.get('Comment') == 'wrong':
+            raise Refusal(NAME + '.Error.InvalidInput', 'not so')
+        if run.number in self.scripts:
+            self.scripts[run.number].decided(action, comment=options.get('Comment'))
+            self.scripts[run.number].changed()
+        return '', []
+
+    def activity_Retry(self, run, name, options):
+        return self.decide(run, name, options, 'retry')
+
+    def activity_Ignore(self, run, name, options):
+        return self.decide(run, name, options, 'ignore')
+
+    def activity_Abort(self, run, name, options):
+        return self.decide(run, name, options, 'abort')
 
     def activity_Describe(self, run, name):
         return 's', [json.dumps(run.activity(name))]
@@ -457,6 +758,18 @@ class World:
         if any(v == 'wrong' for v in options.get('Fields', {}).values()):
             raise Refusal(NAME + '.Error.InvalidInput', 'field "note" must not be "wrong"')
         return self.answer(run, name, options, True)
+
+    def activity_Provide(self, run, name, options):
+        fields = plain(options.get('Fields', {}))
+        run.activity(name)
+        if name not in run.requests:
+            raise Refusal(NAME + '.Error.AlreadyAnswered', '%s has its input already.' % name)
+        if 'wrong' in fields.values():
+            raise Refusal(NAME + '.Error.InvalidInput', 'it must not be "wrong"')
+        if run.number in self.scripts:
+            self.scripts[run.number].provided(fields, options.get('Comment'))
+            self.scripts[run.number].changed()
+        return '', []
 
     def activity_Reject(self, run, name, options):
         return self.answer(run, name, options, False)
@@ -503,17 +816,33 @@ class World:
         elif member == 'Refuse':
             self.refuse = json.loads(args[0])
         elif member == 'Calls':
-            calls, self.calls = self.calls, []
+            calls, self.calls, self.questions = self.calls, [], {}
             return 's', [json.dumps(calls)]
         elif member == 'Last':
             return 'u', [dbus.UInt32(self.last)]
         elif member == 'Flood':
             for _ in range(int(args[1])):
                 self.signal(self.run(int(args[0])).path, PROPERTIES, 'PropertiesChanged', 'sa{sv}as', RUN, dbus.Dictionary({}, signature='sv'), dbus.Array(['Phases'], signature='s'))
+        elif member == 'Set':
+            self.run(int(args[0])).object.update(json.loads(args[1]))
+        elif member == 'Stage':
+            self.runs.update((STAGED + i, make(STAGED + i)) for i, make in enumerate(STAGE))
+        elif member == 'Questions':
+            return 's', [json.dumps(self.questions.get(args[0], []))]
+        elif member == 'Forget':                # what a run asks
+            self.forgotten[int(args[0])] = self.run(int(args[0])).requests
+            self.run(int(args[0])).requests = {}
+        elif member == 'Remember':
+            for number, requests in self.forgotten.items():
+                self.run(number).requests = requests
+            self.forgotten = {}
+        elif member == 'People':
+            self.runs.update((PEOPLE + i, make(PEOPLE + i)) for i, make in enumerate((run_asked, run_counted, run_wanting, run_audited)))
         elif member == 'AddRuns':
             for i in range(int(args[0])):
                 number = max(self.runs) + 1
-                self.runs[number] = Run(number, 'many', 'success', 'success', [], [], end=2)
+                state = args[1] if len(args) > 1 else 'success'
+                self.runs[number] = Run(number, 'many', state, state, [], [], end=2)
         return '', []
 
 

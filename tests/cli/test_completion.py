@@ -17,8 +17,8 @@ class Words(TestCase):
 
     def test_verbs(self):
         self.assertEqual(self.words(''), list(VERBS))
-        self.assertEqual(self.words('st'), ['status', 'start'])
-        self.assertEqual(self.words('help', 're'), ['reject', 'reload'])
+        self.assertEqual(self.words('st'), ['status', 'start', 'start-now'])
+        self.assertEqual(self.words('help', 're'), ['reschedule', 'reject', 'retry', 'resume', 'replay', 'rerun', 'reload'])
 
     def test_options(self):
         offered = [w.rstrip('=') for w in self.words('--')]
@@ -41,7 +41,7 @@ class Words(TestCase):
         self.assertEqual(self.words('approve', ''), ['2/qa', '3/b'])
         self.assertEqual(self.words('status', '1', ''), [])
         self.assertEqual(self.words('list', ''), [])
-        self.assertEqual(self.words('-n', '5', '-H', 'x', 'sta'), ['status', 'start'])
+        self.assertEqual(self.words('-n', '5', '-H', 'x', 'sta'), ['status', 'start', 'start-now'])
 
     def test_descriptions_are_clean(self):
         p = self.fake.ctl('__complete', '--', '--user', 'approve', '', user=False)
@@ -49,7 +49,7 @@ class Words(TestCase):
 
     def test_without_a_daemon(self):
         self.assertEqual(self.words('start', '', DBUS_SESSION_BUS_ADDRESS='unix:path=/nonexistent'), [])
-        self.assertEqual(self.words('sta', DBUS_SESSION_BUS_ADDRESS='unix:path=/nonexistent'), ['status', 'start'])
+        self.assertEqual(self.words('sta', DBUS_SESSION_BUS_ADDRESS='unix:path=/nonexistent'), ['status', 'start', 'start-now'])
 
 
 class Bash(TestCase):
@@ -74,7 +74,7 @@ class Bash(TestCase):
         return p.stdout.split()
 
     def test_script(self):
-        self.assertEqual(self.complete('runbookctl sta'), ['status', 'start'])
+        self.assertEqual(self.complete('runbookctl sta'), ['status', 'start', 'start-now'])
         self.assertEqual(self.complete('runbookctl --user start s'), ['ship'])
         self.assertEqual(self.complete('runbookctl --user status 1/u'), ['1/upload'])
         self.assertEqual(self.complete('runbookctl --json=p'), ['pretty'])

@@ -2,11 +2,12 @@
 
 import json
 import os
+import pwd
 import subprocess
 import threading
 import unittest
 
-from cli_harness import LIMIT, Daemon, Terminal, environment, main, program
+from cli_harness import LIMIT, Daemon, Terminal, environment, main, program, wait_until
 
 SHIP = '''
 description: Build, sign off and publish
@@ -38,15 +39,9 @@ phases:
 LOOP = 'phases: [{name: p, activities: [{name: a, run: "i=0; while [ ! -e %s ]; do i=$((i+1)); echo $i; sleep 0.05; done"}]}]'
 
 
-class RealDaemon(unittest.TestCase):
+class Base(unittest.TestCase):
     maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.daemon = Daemon()
-        cls.daemon.write_runbook('ship', SHIP)
-        cls.daemon.write_runbook('fails', 'phases: [{name: p, activities: [{name: a, run: "echo why; exit 7"}]}]')
-        cls.daemon.start()
+    daemon = None
 
     @classmethod
     def tearDownClass(cls):
@@ -63,6 +58,15 @@ class RealDaemon(unittest.TestCase):
 
     def start(self, *args):
         return json.loads(self.ctl('--json=short', 'start', *args))['id']
+
+
+class RealDaemon(Base):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        cls.daemon.write_runbook('ship', SHIP)
+        cls.daemon.write_runbook('fails', 'phases: [{name: p, activities: [{name: a, failurePolicy: fail, run: "echo why; exit 7"}]}]')
+        cls.daemon.start()
 
     def test_start_to_end(self):
         run = self.start('ship', '-i', 'version=1.2', '-i', 'count=5', '--label', 'team=web')
@@ -129,6 +133,211 @@ class RealDaemon(unittest.TestCase):
         self.ctl('reload')
         self.assertIn('late', self.ctl('runbooks'))
         os.unlink(os.path.join(self.daemon.runbooks, 'late.yaml'))
+
+
+RELEASE = '''
+inputs:
+  count: {type: integer, default: 1}
+phases:
+  - name: build
+    activities:
+      - {name: dist, run: 'echo built >> out; echo artifact=a.tar >> "$RUNBOOK_OUTPUT"'}
+  - name: test
+    activities:
+      - {name: unit, run: '[ "${{ inputs.count }}" = 2 ]'}
+      - {name: lint, needs: [], run: 'echo n=0 >> "$RUNBOOK_OUTPUT"; exit %d'}
+  - name: publish
+    activities:
+      - {name: upload, run: 'cat out; echo "${{ activities.dist.outputs.artifact }} ${{ activities.lint.outputs.n }}"'}
+'''
+
+
+class Failures(Base):
+    """A failure is held, looked at, decided; what ended badly is done again; what is to come later waits (S0.14, S0.20, S1.4, S1.5, S2.2, S2.4, S2.5)."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon()
+        cls.daemon.start()
+
+    def setUp(self):
+        self.daemon.write_runbook('release', RELEASE % 3)
+
+    def held(self):
+        run = self.start('release')
+        self.daemon.run(run).wait_state('on-hold')
+        return run
+
+    def states(self, run):
+        return {a['name']: a['state'] for a in json.loads(self.ctl('--json=short', 'status', str(run)))['activities']}
+
+    def test_decide_and_go_on(self):
+        run = self.held()
+        text = self.ctl('status', str(run))
+        for part in ('2 activities require your input', 'unit (decision): exited with status 1 (EXIT)', 'runbookctl --user retry %d/lint' % run):
+            self.assertIn(part, text)
+        self.assertEqual([(e['waitsFor'], e['activity']) for e in json.loads(self.ctl('--json=short', 'explain', str(run)))], [('decision', 'unit'), ('decision', 'lint')])
+        self.assertIn('%d/unit' % run, self.ctl('inbox'))
+        self.assertIn('%d/unit, %d/lint' % (run, run), self.ctl('retry', str(run), status=64))
+        self.assertIn('integer', self.ctl('retry', '%d/unit' % run, '-i', 'count=two', status=1))
+        self.ctl('retry', '%d/unit' % run, '-i', 'count=2', '-m', 'typing error')
+        self.ctl('ignore', '%d/lint' % run, '--output', 'n=7', '-m', 'style only')
+        self.daemon.run(run).wait_ended()
+        self.assertEqual(self.ctl('logs', '%d/upload' % run), 'built\na.tar 7\n')            # what was done is not done again
+        self.assertIn('ignored by', self.ctl('status', str(run)))
+        text = self.ctl('history', str(run))
+        for part in ('inputs changed', 'typing error; count: 1 → 2', 'retry; typing error', 'ignore; style only'):
+            self.assertIn(part, text)
+        self.assertIn('rerun %d --only build' % run, self.ctl('retry', '%d/dist' % run, status=1))
+
+    def test_fix_the_runbook_and_go_on(self):
+        run = self.held()
+        self.daemon.write_runbook('release', RELEASE % 0)
+        self.ctl('set-input', str(run), 'count=2')
+        self.ctl('retry', '%d/lint' % run, '--reload', '-m', 'repaired')
+        self.ctl('retry', str(run))                     # unit alone is left
+        self.daemon.run(run).wait_ended()
+        self.assertEqual(set(self.states(run).values()), {'success'})
+        self.assertIn('runbook read again', self.ctl('history', str(run)))
+
+    def test_abort_and_replay(self):
+        run = self.held()
+        self.ctl('abort', '%d/unit' % run)
+        self.ctl('abort', str(run), '-m', 'hopeless')
+        self.daemon.run(run).wait_ended()
+        self.assertIn('runbookctl --user replay %d' % run, self.ctl('explain', str(run)))
+        self.daemon.write_runbook('release', RELEASE % 0)
+        text = self.ctl('replay', str(run), '-i', 'count=2', '--reload', '--follow', '-m', 'once more')
+        for part in ('replays run %d.' % run, '● build ▸ dist  taken over: success; from run %d' % run, '  built\n', 'ended: success'):
+            self.assertIn(part, text)
+        again = int(text.split()[1])
+        self.assertIn('reused from run %d' % run, self.ctl('status', str(again)))
+        self.assertIn('has ended', self.ctl('replay', str(again), status=1))
+        self.assertIn('ended: success', self.ctl('rerun', str(again), '--only', 'build', '--wait'))
+
+    def test_later(self):
+        run = self.start('release', '--at', '+2h', '--only', 'build')
+        self.assertIn('in 1h 59min', self.ctl('list'))
+        self.assertIn('passed', self.ctl('reschedule', str(run), '2001-01-01', status=1))
+        self.ctl('reschedule', str(run), '2100-01-01 00:00')
+        self.assertIn('starts at 2100-01-01 00:00:00', self.ctl('explain', str(run)))
+        self.ctl('start-now', str(run))
+        self.daemon.run(run).wait_ended()
+        self.assertEqual(self.states(run), {'dist': 'success', 'unit': 'skipped', 'lint': 'skipped', 'upload': 'skipped'})
+
+    def test_pause(self):
+        run = self.held()
+        self.ctl('pause', str(run), '-m', 'lunch')
+        self.assertIn('(lunch)', self.ctl('explain', str(run)))
+        self.ctl('resume', str(run))
+        self.assertIn('on-hold', self.ctl('status', str(run)))
+
+    def test_dead_letters(self):
+        self.daemon.write_runbook('twice', 'retries: {max: 1, initialInterval: 1ms}\nphases: [{name: p, activities: [{name: a, run: "exit 7"}]}]')
+        self.assertIn('ended: exhausted', self.ctl('start', 'twice', '--wait', status=1))
+        self.assertIn('activity a failed', self.ctl('dead-letters'))
+
+    def test_decide_on_a_terminal(self):
+        t = Terminal([program('runbookctl', 'ctl'), '--user', 'start', 'release', '-i', 'count=2', '--follow'], self.environment(), 120, 60)
+        self.addCleanup(t.close)
+        t.wait_for('lint failed: what now?', 'exited with status 3', '[l]ater?')
+        t.type('i', 'Enter', 'style only', 'Enter')
+        self.assertEqual(t.wait_exit(), 0)
+        t.wait_for('decided: ignore; style only', 'ended: success')
+
+
+PEOPLE = '''
+owners: ['user:%s']
+inputs:
+  version: {type: string, required: true, pattern: '^[0-9.]+$'}
+  count: {type: integer, required: true}
+phases:
+  - name: p
+    activities:
+      - {name: build, run: 'echo "build ${{ inputs.version }} ${{ inputs.count }}"'}
+      - name: form
+        input: {title: A form, fields: {note: {type: string, required: true, pattern: '^[a-z ]+$'}, level: {type: integer, default: 3}}}
+      - {name: use, run: 'echo "${{ activities.form.outputs.note }} ${{ activities.form.outputs.level }}"'}
+      - {name: owned, approval: {title: Owned}}
+      - {name: others, approval: {title: Others, approvers: [no-such-user-here, 'group:no-such-group-here'], required: 2}}
+'''
+
+
+class People(Base):
+    """Input in both its forms, whom a request is for, an override, and who did it (S0.17, S1.13, S2.3)."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.me = pwd.getpwuid(os.getuid()).pw_name
+        cls.daemon = Daemon()
+        cls.daemon.write_runbook('people', PEOPLE % cls.me)
+        cls.daemon.start()
+
+    def inbox(self, *args):
+        return {'%d/%s' % (q['run'], q['activity']): q['commands'] for q in json.loads(self.ctl('--json=short', 'inbox', *args))}
+
+    def waits_for(self, run, activity):
+        wait_until(lambda: '%d/%s' % (run, activity) in self.inbox('--all'), 'the request')
+
+    def test_from_start_to_end(self):
+        run = self.start('people', '-i', 'count=2')
+        self.waits_for(run, 'build')
+        self.assertEqual(self.inbox()['%d/build' % run], ['runbookctl --user provide %d/build version=VALUE' % run])
+        self.assertIn('build (input); from user:' + self.me, self.ctl('status', str(run)))
+        self.assertIn('pattern', self.ctl('provide', str(run), 'version=x', status=1))
+        self.assertIn('set-input %d count=VALUE' % run, self.ctl('provide', str(run), 'count=3', status=1))
+        self.assertEqual(self.ctl('provide', str(run), 'version=1.2', '-m', 'as tagged'), '%d/build has got its input.\n' % run)
+        self.waits_for(run, 'form')
+        self.assertEqual(self.inbox()['%d/form' % run], ['runbookctl --user provide %d/form note=VALUE level=VALUE' % run])
+        self.assertIn('note=VALUE', self.ctl('provide', str(run), 'level=7', status=1))
+        self.ctl('provide', '%d/form' % run, 'note=all good', 'level=7')
+        self.waits_for(run, 'owned')
+        self.assertIn('%d/owned' % run, self.inbox())
+        self.assertIn('Who can act: user:' + self.me, ' '.join(self.ctl('explain', str(run)).split()))
+        self.ctl('approve', '%d/owned' % run)
+        self.waits_for(run, 'others')
+        self.assertNotIn('%d/others' % run, self.inbox())
+        text = self.ctl('approve', '%d/others' % run, status=1)
+        for part in ('--override', 'Who is asked: no-such-user-here, group:no-such-group-here'):
+            self.assertIn(part, text)
+        self.ctl('approve', '%d/others' % run, '--override', '-m', 'there is no such user')
+        self.assertIn('1 of 2 have approved: ' + self.me, ' '.join(self.ctl('explain', str(run)).split()))
+        self.ctl('reject', '%d/others' % run, '--override', status=1)           # once is enough for one person
+        self.assertEqual(self.ctl('logs', '%d/build' % run) + self.ctl('logs', '%d/use' % run), 'build 1.2 2\nall good 7\n')
+        self.audited(run)
+        self.ctl('cancel', str(run))
+        self.daemon.run(run).wait_ended()
+
+    def audited(self, run):
+        text = self.ctl('history', str(run), '--who', self.me)
+        for part in ('as tagged; version: nothing → "1.2"', 'provide; note: "all good"; level: 7', 'approve; there is no such user; although not asked', '%s (%d)' % (self.me, os.getuid())):
+            self.assertIn(part, text)
+        self.assertNotIn('step started', text)
+        mine = json.loads(self.ctl('--json=short', 'history', '--who', str(os.getuid())))
+        self.assertEqual({(e['run'], e['uid']) for e in mine if e['run'] == run}, {(run, os.getuid())})
+
+    def test_on_the_terminal(self):
+        t = Terminal([program('runbookctl', 'ctl'), '--user', 'start', 'people', '-i', 'count=2', '--follow'], self.environment(), 100, 60)
+        self.addCleanup(t.close)
+        t.wait_for('p ▸ build wants input', '[p]rovide')
+        t.type('p', 'Enter')
+        t.wait_for('version (string)')
+        t.type('x', 'Enter')
+        t.wait_for('pattern', '[p]rovide')
+        t.type('p', 'Enter')
+        t.wait_for('version (string) [x]:')
+        t.type('1.2', 'Enter')
+        t.wait_for('p ▸ form wants input', '[p]rovide, [s]kip? ')
+        t.type('p', 'Enter')
+        t.wait_for('note (string):')
+        t.type('fine', 'Enter')
+        t.wait_for('level (integer) [3]:')
+        t.type('Enter')
+        t.wait_for('fine 3', 'p ▸ owned wants an approval')
+        t.type('a', 'Enter')
+        t.wait_for('p ▸ others  waits for no-such-user-here, group:no-such-group-here (approval)')
+        t.type('C-c')
+        self.assertEqual(t.wait_exit(), 130)
 
 
 class Restart(unittest.TestCase):

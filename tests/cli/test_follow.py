@@ -6,7 +6,7 @@ import signal
 import unittest
 
 from cli_harness import ESCAPE, TestCase, main, wait_until
-from fake_daemon import HOSTILE, RUN
+from fake_daemon import HOSTILE, ME, RUN
 
 AWAY_MAX = 30.0                                 # as in attend.h
 
@@ -99,12 +99,12 @@ class NoTerminal(Base):
 
     def test_interrupted(self):
         for how in ('--follow', '--wait'):
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):       # 130, 143, 129: as a shell says it
                 p, run = self.popen(how)
                 wait_until(lambda: self.fake.calls('GetHistory' if how == '--follow' else 'Get'), 'the first look')
                 p.send_signal(number)
                 _, err = p.communicate()
-                self.assertEqual(p.returncode, 130)
+                self.assertEqual(p.returncode, 128 + number)
                 self.assertIn('Run %d goes on. Come back with: runbookctl --user watch %d' % (run, run), err)
                 self.assertEqual(self.fake.calls('Cancel'), [])
 
@@ -153,7 +153,7 @@ class OnTerminal(Base):
 
     def test_approve_with_fields(self):
         t, run = self.asked()
-        t.wait_for('sign-off ▸ qa wants an approval', 'Sign-off', 'Ship it?', 'Second line.', 'Approvers: alice')
+        t.wait_for('sign-off ▸ qa wants an approval', 'Sign-off', 'Ship it?', 'Second line.', 'Who can act: ' + ME)
         t.type('x', 'Enter')
         t.type('a', 'Enter')
         t.wait_for('note (string):')
@@ -186,8 +186,13 @@ class OnTerminal(Base):
         t, run = self.asked()
         t.type('a', 'Enter', 'wrong', 'Enter', 'Enter')
         t.wait_for('field "note" must not be "wrong"')
-        t.type('a', 'Enter', 'right', 'Enter', 'Enter')
+        t.type('a', 'Enter')
+        t.wait_for('note (string) [wrong]:')            # what was typed is what Enter takes
+        t.type('better', 'Enter')
+        t.wait_for('note (string) [wrong]: better')
+        t.type('Enter')
         t.wait_for('answered: approve')
+        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'Fields': {'note': note}}] for note in ('wrong', 'better')])
         self.fake.beat(run, 'end')
         self.assertEqual(t.wait_exit(), 0)
 
@@ -205,7 +210,7 @@ class OnTerminal(Base):
         for keys in (('s', 'Enter'), ('C-d',)):
             t, run = self.asked()
             t.type(*keys)
-            t.wait_for('Skipped. Later: runbookctl --user approve %d/qa' % run)
+            t.wait_for('Later: runbookctl --user approve %d/qa' % run)
             self.fake.beat(run, 'answered')
             self.fake.beat(run, 'end')
             self.assertEqual(t.wait_exit(), 0)

@@ -66,6 +66,19 @@ class Limits(TestCase):
         p = self.fake.ctl('__complete', '--', '--user', 'status', '', user=False)
         self.assertEqual(len(p.stdout.splitlines()), constant('ctl-complete.c', 'RUNS_OFFERED'))
 
+    def test_values_in_the_history(self):
+        most = constant('history.c', 'VALUE_SHOWN_MAX')
+        run = self.start(['tell_with', 'inputs-changed', {'changes': {'text': {'old': 'x' * 10 * most, 'new': 'y' * 10 * most}}}])
+        line = [line for line in self.ok('history', str(run)).splitlines() if 'inputs changed' in line][0]
+        old, new = line[line.index('text: ') + len('text: '):].split(' → ')
+        self.assertEqual((len(old), len(new)), (most, most))
+
+    def test_dead_letters(self):
+        most = constant('ctl-dead-letters.c', 'LIST_DEFAULT')
+        self.fake.test('AddRuns', 'us', most + 5, 'exhausted')
+        self.assertEqual(len(self.ok('dead-letters', '--no-legend').splitlines()), most)
+        self.assertEqual(len(self.ok('dead-letters', '--no-legend', '-n', 'all').splitlines()), most + 5)
+
     def test_tries_to_open_a_log(self):
         run = self.start()
         p = self.fake.popen('logs', '-f', str(run))

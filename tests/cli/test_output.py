@@ -68,7 +68,7 @@ class Golden(TestCase):
         self.assertEqual(len(self.ok('history', '1', '-n', '3', '--no-legend').splitlines()), 3)
 
     def test_inbox(self):
-        self.golden('inbox', self.ok('inbox'))
+        self.golden('inbox', self.ok('inbox', '--all'))
 
 
 class Actions(TestCase):
@@ -144,13 +144,14 @@ class Json(TestCase):
         self.assertEqual([r['id'] for r in runs][-4:], [4, 3, 2, 1])
         self.assertEqual(runs[-1], {'id': 1, 'runbook': 'ship', 'state': 'success', 'statusText': 'success', 'createdAt': T0, 'startedAt': T0 + SEC,
                                    'finishedAt': T0 + 6500000, 'path': '/org/runbookd1/run/1'})
-        self.assertIsNone(runs[-2]['finishedAt'])
+        self.assertEqual(runs[-2]['finishedAt'], 0)        # never, as on the bus
 
     def test_inbox(self):
-        request = [q for q in self.json('inbox') if q['run'] == 2][0]
+        request = [q for q in self.json('inbox', '--all') if q['run'] == 2][0]
         self.assertEqual(request, {'run': 2, 'activity': 'qa', 'path': '/org/runbookd1/run/2/activity/qa', 'kind': 'approval', 'title': 'Deploy?',
-                                   'message': 'Deploy 1.2 to web?\nThink twice.', 'approvers': ['group:qa', 'alice'], 'deadline': T0 + 86400 * SEC})
-        self.assertIsNone([q for q in self.json('inbox') if q['run'] == 3][0]['deadline'])
+                                   'message': 'Deploy 1.2 to web?\nThink twice.', 'approvers': ['group:qa', 'alice'], 'deadline': T0 + 86400 * SEC,
+                                   'commands': ['runbookctl --user approve 2/qa', 'runbookctl --user reject 2/qa -m WHY']})
+        self.assertEqual([q for q in self.json('inbox', '--all') if q['run'] == 3][0]['deadline'], 0)
 
     def test_status(self):
         run = self.json('status', '1')
@@ -203,7 +204,7 @@ class Hostile(TestCase):
     """Text from people and steps drives no terminal: no control character but newline leaves, whoever wrote it and wherever it is shown."""
 
     def test_nothing_gets_out(self):
-        for args in (('list',), ('status', '3'), ('status', '3/a'), ('status',), ('history', '3'), ('inbox',), ('show', '3'), ('show', '3/b'), ('logs', '3')):
+        for args in (('list',), ('status', '3'), ('status', '3/a'), ('status',), ('history', '3'), ('inbox', '--all'), ('show', '3'), ('show', '3/b'), ('logs', '3')):
             with self.subTest(args=args):
                 text = self.fake.ctl(*args).stdout.decode()
                 self.assertIn('evil', text)

@@ -134,12 +134,16 @@ class Forged(TestCase):
         self.addCleanup(p.kill)
         wait_until(lambda: self.fake.calls('GetHistory'), 'the first look')
         victim = self.victim(p)
-        self.fake.calls()
-        begun = time.monotonic()
-        answered = flood(self.fake.bus.address, victim, p, 20000)
-        looks = [c['time'] for c in self.fake.calls('GetHistory')]
-        self.assertGreater(len([t for t in looks if t < answered]), 3)
-        self.assertLess(len(looks), (time.monotonic() - begun) / 0.2 + 3)
+        # How long so many signals keep it busy depends on the machine, so they become more until some looks fit in: who is kept from looking never gets there.
+        for count in (10000, 20000, 40000, 80000, 160000):
+            self.fake.calls()
+            begun = time.monotonic()
+            answered = flood(self.fake.bus.address, victim, p, count)
+            looks = [c['time'] for c in self.fake.calls('GetHistory')]
+            self.assertLess(len(looks), (time.monotonic() - begun) / 0.2 + 3)
+            if len([t for t in looks if t < answered]) > 3:
+                return
+        self.fail('it did not look while it handled all that had arrived')
 
     def test_a_busy_daemon_does_not_keep_it_from_looking(self):
         """COALESCED_MAX: many changes are one look, but not all of them."""

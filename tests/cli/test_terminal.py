@@ -31,11 +31,11 @@ class Colours(TestCase):
             self.assertNotIn(ESCAPE + '[3', t.screen(escapes=True))
 
     def test_not_in_a_pipe(self):
-        for args in (('status', '1'), ('list',), ('--help',), ('history', '1'), ('inbox',)):
+        for args in (('status', '1'), ('list',), ('--help',), ('history', '1'), ('inbox', '--all')):
             self.assertNotIn(ESCAPE, self.ok(*args, TERM='xterm-256color'))
 
     def test_nothing_is_wider_than_the_terminal(self):
-        for args in (('status', '1'), ('list',), ('history', '1'), ('inbox',), ('runbooks',)):
+        for args in (('status', '1'), ('list',), ('history', '1'), ('inbox', '--all'), ('runbooks',)):
             t = self.terminal('--no-pager', '--no-legend', *args, width=60, height=60)
             self.assertEqual(t.wait_exit(), 0)
             wide = Terminal([program('runbookctl', 'ctl'), '--user', '--no-pager', '--no-legend'] + list(args), self.fake.environment(), 200, 60)
@@ -79,7 +79,7 @@ class Pager(TestCase):
 
     def test_by_pager(self):
         path = self.pager()
-        for args in (('list',), ('status', '1'), ('show', '1'), ('runbooks',), ('cat', 'ship'), ('history', '1'), ('inbox',), ('--help',), ('help', 'start'), ('logs', '1')):
+        for args in (('list',), ('status', '1'), ('show', '1'), ('runbooks',), ('cat', 'ship'), ('history', '1'), ('inbox', '--all'), ('--help',), ('help', 'start'), ('logs', '1')):
             self.pager()
             self.assertIsNotNone(self.shown(path, *args, PAGER=path), args)
         text = self.shown(path, 'status', '1', PAGER=path + ' -x')

@@ -121,7 +121,7 @@ class NoTerminal(Base):
         self.fake.beat(run, 'worked')
         self.assertEqual(line(), 'dist  success')
         self.fake.beat(run, 'hold')
-        self.assertEqual(line(), 'qa  on-hold  approval')
+        self.assertEqual(line(), 'qa  on-hold  approval: runbookctl --user approve %d/qa (or reject)' % run)
         self.assertEqual(line(), 'ship  on-hold  1 activity requires your input')
         self.fake.beat(run, 'end', 'failed')
         self.assertIn('ship  failed  failed', p.stdout.read())
