@@ -21,9 +21,9 @@ SKIPPED = 77
 
 # Where _() may have something else than a literal: these hold texts that stand under N_() in a table.
 MARKED_IN_TABLES = {
-    'columns[i].heading', 'error_texts[i].text', 'f->form', 'item->hint', 'options_table[i].help', 'p->help', 'p->metavar',
-    'problem_table[i].message', 'RUNBOOK_FORM', 't->what', 'trouble', 'unsupported[f].advice', 'v->arguments', 'v->description', 'v->summary',
-    'words_table[i].words',
+    'a->done', 'columns[i].heading', 'd->done', 'error_texts[i].text', 'f->form', 'item->hint', 'name', 'options_table[i].help', 'p->help', 'p->metavar',
+    'p->question->choices_text', 'p->question->headline', 'problem_table[i].message', 'RUNBOOK_FORM', 't->what', 'table[i].words', 'trouble',
+    'unsupported[f].advice', 'v->arguments', 'v->description', 'v->summary', 'words[k][1]', 'words_table[i].words',
 }
 COMMENT_OR_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
 TEXT = re.compile(r'"(?:\\.|[^"\\\n])*"')
