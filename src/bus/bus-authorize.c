@@ -208,8 +208,8 @@ static int refuse(const AuthCase *k, const Result *q) {
         const char *action = permissions[q->permission].action;
         switch (q->answer) {
         case POLKIT_CHALLENGE:
-                return bus_authentication_required(k->error, _("This needs authentication (polkit action %s): do it where a polkit agent can "
-                                                               "ask for a password, or as root."), action);
+                return bus_authentication_required(k->error, _("This needs authentication (polkit action %s): do it where a polkit agent "
+                                                               "can ask for a password, or as root."), action);
         case POLKIT_ABSENT:
                 return bus_access_denied(k->error, _("Only root may do this: polkit, which could allow it to others (action %s), is not "
                                                      "there."), action);
@@ -280,7 +280,8 @@ static bool overrides(sd_bus_message *m) {
                 if (r >= 0)
                         r = sd_bus_message_peek_type(m, NULL, &contents);
                 if (r >= 0)
-                        r = streq(name, "Override") && streq(contents, "b") ? sd_bus_message_read(m, "v", "b", &yes) : sd_bus_message_skip(m, "v");
+                        r = streq(name, "Override") && streq(contents, "b") ? sd_bus_message_read(m, "v", "b", &yes)
+                                                                            : sd_bus_message_skip(m, "v");
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
                 found = found || yes;
@@ -470,8 +471,8 @@ static int check_limits(const AuthCase *k) {
                 mine += peer_uid(c->peer) == peer_uid(k->peer);
         }
         if (mine >= AUTH_UID_MAX)
-                return bus_limits_exceeded(k->error, _("%u of your calls wait for polkit; wait for an answer, or for a password dialog to be "
-                                                       "closed, then try again."), mine);
+                return bus_limits_exceeded(k->error, _("%u of your calls wait for polkit; wait for an answer, or for a password dialog "
+                                                       "to be closed, then try again."), mine);
         if (n >= AUTH_CALLS_MAX)
                 return bus_limits_exceeded(k->error, _("Too many calls wait for polkit; try again later."));
         return 0;
@@ -571,7 +572,8 @@ int bus_authorize(Bus *b, sd_bus_message *m, sd_bus_error *error) {
         b->passed = auth_call_free(b->passed);
         b->authorized = NULL;
         if (!t)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_METHOD, _("There is no method “%s” here."), sd_bus_message_get_member(m));
+                return sd_bus_error_setf(error, SD_BUS_ERROR_UNKNOWN_METHOD, _("There is no method “%s” here."),
+                                         sd_bus_message_get_member(m));
         if (t->permission == PERMISSION_NOT_NEEDED)
                 return 1;
         AuthCall *c = find_returning(b, m);

@@ -2,8 +2,9 @@
  * is kept, for such names are never used again. Meanwhile the calls of that caller wait here and then go back into the connection's queue;
  * whatever else of it has arrived behind them goes back behind them, so that a caller's calls stay in order.
  *
- * Nothing that the caller says about itself counts, nor what /proc says about a pid that may belong to someone else by now. A caller can't
- * make us keep more than PEER_OPEN_MAX of its calls, nor more than PEERS_MAX callers. */
+ * Nothing that the caller says about itself counts, nor what /proc says about a pid that may belong to someone else by now. Where the bus
+ * tells no groups (old ones don't) the caller is in none: the user database, which might tell, may be a server that does not answer. A
+ * caller can't make us keep more than PEER_OPEN_MAX of its calls, nor more than PEERS_MAX callers. */
 #include "bus-peer.h"
 
 #include <grp.h>

@@ -1,5 +1,5 @@
-/* What a request says in public, and who is named to answer it: its approvers, else the owners of the runbook. Where nobody is, those answer
- * who may operate (bus-authorize.c). Decisions about failures are for those who may operate; the owners are told of them. Being root is not
+/* What a request says in public, and who is named to answer it: its approvers, else the owners of the runbook. Where nobody is, those
+ * answer who may operate (bus-authorize.c). Decisions about failures are for those who may operate; the owners are told of them. Being root is not
  * being an approver. Whether the one who started the run may (allowStarter), and whether someone has answered
  * already, is the model's business. */
 #include "bus-private.h"

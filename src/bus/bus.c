@@ -2,7 +2,8 @@
  * reads share.
  *
  * Nothing is registered per run: each path is parsed and looked up when it is called. No handler blocks. Every method call goes through
- * the filter, which lets through what bus-authorize.c allows; until that is known the call waits. Reads commit first what waits, so that nobody sees what may not be on disk. */
+ * the filter, which lets through what bus-authorize.c allows; until that is known the call waits. Reads commit first what waits, so that
+ * nobody sees what may not be on disk. */
 #include "bus-convert.h"
 #include "bus-private.h"
 #include "i18n.h"

@@ -11,7 +11,7 @@ typedef struct Bus Bus;
 typedef struct BusOptions {
         Engine *engine;                                 /* borrowed, like all here */
         Library *library;
-        bool user_mode;                                 /* the bus belongs to the daemon's own user, who alone may call; else polkit says who may do what */
+        bool user_mode;                                 /* the bus is the daemon's own user's, who alone may call; else polkit says who may what */
         /* Reads configuration and runbooks again. 0, or a negative errno and a sentence. */
         int (*reload)(void *userdata, char **ret_error);
         void *reload_userdata;

@@ -179,7 +179,8 @@ static int change_inputs(Run *r, const Stamp *now, const Actor *who, const Json 
         if (!e)
                 return -ENOMEM;
         e->data = json_new_object();
-        if (!e->data || json_set(e->data, "changes", TAKE_PTR(changes)) < 0 || event_set_comment(e, comment) < 0) {
+        if (!e->data || json_set(e->data, "changes", TAKE_PTR(changes)) < 0 || event_set_comment(e, comment) < 0 ||
+            (who->override && json_set_bool(e->data, "override", true) < 0)) {
                 event_free(e);
                 return -ENOMEM;
         }

@@ -157,6 +157,25 @@ static void test_inputs(void **state) {
         fixture_done(&f);
 }
 
+/* S1.15: who was not asked and gives a value all the same is known by the history. */
+static void test_override(void **state) {
+        const Actor root = { .uid = 0, .user = "root", .override = true };
+        for (unsigned i = 0; i < 2; i++) {
+                _cleanup_json_ Json *value = parse("{\"x\": \"v\"}");
+                _cleanup_free_ char *error = NULL;
+                Fixture f;
+
+                fixture_init(&f, "inputs: {x: {type: string, required: true}}\n"
+                                 "phases: [{name: p, activities: [{name: a, run: 'echo ${{ inputs.x }}'}]}]\n");
+                fixture_turn(&f);
+                assert_int_equal(activity_waiting_for(fixture_activity(&f, "a")), WAITING_INPUT);
+                assert_ok(run_provide(f.run, fixture_activity(&f, "a"), &f.now, i == 0 ? &bob : &root, value, NULL, &f.outcome, &error));
+                assert_int_equal(f.outcome.events[0]->type, EVENT_INPUTS_CHANGED);
+                assert_int_equal(json_bool(json_get(f.outcome.events[0]->data, "override")), i == 1);
+                fixture_done(&f);
+        }
+}
+
 /* What the text of today may say otherwise: replace, in the order of the phase's lines. S0.13, S2.6. */
 static void test_definition(void **state) {
         static const struct {
@@ -225,6 +244,7 @@ int main(void) {
                 cmocka_unit_test(test_ignore_outputs),
                 cmocka_unit_test(test_comment_is_cut),
                 cmocka_unit_test(test_inputs),
+                cmocka_unit_test(test_override),
                 cmocka_unit_test(test_definition),
                 cmocka_unit_test(test_definition_keeps_activities),
         };
