@@ -110,11 +110,11 @@ static const char *advice_denied(const Ctl *c, const char *text) {
 
 static const char *advice_authentication(const Ctl *c, const char *text) {
         if (c->options.no_ask_password)
-                return _("Leave out --no-ask-password, or do it as root.");
+                return _("Leave out --no-ask-password, so that a password can be asked for.");
         if (c->options.host)
                 return _("A password can only be asked for on that machine: do it there, or as its root.");
         if (!isatty(STDIN_FILENO))
-                return _("Do it on a terminal, where a password can be asked for, or as root.");
+                return _("Standard input is no terminal, so nobody can be asked for a password here.");
         return polkit_agent_is_there() ? NULL
                                        : _("There is no program that could ask for a password: install pkttyagent, a part of polkit, or do "
                                            "it as root.");

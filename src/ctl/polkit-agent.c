@@ -1,6 +1,7 @@
 /* polkit asks for a password through an agent of the session; on a plain terminal there is none, so we bring one of our own: pkttyagent,
  * which talks to the controlling terminal. It is a fallback, so a desktop's own agent goes first, and it is only started when an
- * authorization was refused for want of one. Where it is not installed nothing is said here: the refusal says it. */
+ * authorization was refused for want of one. (Outside of a session of logind polkit passes fallbacks over, and no desktop can be
+ * there.) Where it is not installed nothing is said here: the refusal says it. */
 #include "polkit-agent.h"
 
 #include <fcntl.h>
@@ -8,6 +9,8 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+#include <systemd/sd-login.h>
 
 #include "fd-util.h"
 
@@ -40,7 +43,9 @@ static _Noreturn void run_agent(pid_t parent, int ready) {
                 _exit(EXIT_FAILURE);
         (void) snprintf(process, sizeof(process), "%d", (int) parent);
         (void) snprintf(notify, sizeof(notify), "%d", ready);
-        (void) execlp(AGENT, AGENT, "--process", process, "--notify-fd", notify, "--fallback", (char *) NULL);
+        _cleanup_free_ char *session = NULL;
+        const char *fallback = sd_pid_get_session(0, &session) >= 0 ? "--fallback" : NULL;
+        (void) execlp(AGENT, AGENT, "--process", process, "--notify-fd", notify, fallback, (char *) NULL);
         (void) !write(ready, "", 1);
         _exit(EXIT_FAILURE);
 }

@@ -8,7 +8,7 @@ from harness import ASK, wait_until
 
 # The object on one line of the file; a command that is to stay holds on until there is a file `go`.
 TELL = 'cat >>%s/told'
-STAY = 'cd %s; sleep 1000 & echo $! >>pids; echo $$ >>pids; cat >>told; until [ -e go ]; do sleep 0.01; done'
+STAY = 'cd %s; sleep 100 & echo $! >>pids; echo $$ >>pids; cat >>told; until [ -e go ]; do sleep 0.01; done'
 
 NEEDS = '''
 owners: [olga]

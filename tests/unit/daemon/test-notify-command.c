@@ -425,7 +425,7 @@ static void test_timeout(void **state) {
         World *w = &world;
 
         world_init(w, asks);
-        start(w, "trap '' TERM INT; sleep 1000 & echo $$ $! >>pids; wait", 300 * USEC_PER_MSEC, USEC_PER_MSEC, false);
+        start(w, "trap '' TERM INT; sleep 100 & echo $$ $! >>pids; wait", 300 * USEC_PER_MSEC, USEC_PER_MSEC, false);
         request(w, "sign-off");
         turn_until(w, count_in_log(w, "in 3 tries (it took too long)") == 1);
         assert_true(count_lines(w, "pids") > 0 && all_gone(w, "pids"));
@@ -438,7 +438,7 @@ static void test_left_behind(void **state) {
         World *w = &world;
 
         world_init(w, asks);
-        start(w, "{ sleep 1000 & echo $! >>pids; }; { (sleep 1000 & echo $! >>pids); } ; echo $$ >>pids", USEC_PER_MINUTE, USEC_PER_HOUR,
+        start(w, "{ sleep 100 & echo $! >>pids; }; { (sleep 100 & echo $! >>pids); } ; echo $$ >>pids", USEC_PER_MINUTE, USEC_PER_HOUR,
               false);
         request(w, "sign-off");
         turn_until(w, count_lines(w, "pids") == 3 && all_gone(w, "pids"));
@@ -662,7 +662,7 @@ static void test_free_kills(void **state) {
         World *w = &world;
 
         world_init_many(w, 6);
-        start(w, "{ sleep 1000 & echo $! >>pids; echo $$ >>pids; wait; }", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        start(w, "{ sleep 100 & echo $! >>pids; echo $$ >>pids; wait; }", USEC_PER_HOUR, USEC_PER_HOUR, false);
         request_many(w, 1, 6);
         turn_until(w, count_lines(w, "pids") == 2 * NOTIFY_AT_ONCE);
         stop(w);
