@@ -19,12 +19,17 @@ static bool code_is_valid(const char *s) {
         return true;
 }
 
+/* What persons did, or did not do in time, is not for a process to say: how the run ends and whether it is tried again hangs on it. */
+static bool code_is_reserved(const char *s) {
+        return streq(s, "APPROVAL_REJECTED") || streq(s, "APPROVAL_TIMEOUT") || streq(s, "INPUT_TIMEOUT");
+}
+
 /* The step's own words over the executor's: message, stack and details as they are, the code where it is one. */
 static int own_error(const char *code, usec_t wall, const Json *own, Json **ret) {
         static const char *const members[] = { "stack", "details" };
         const char *own_code = json_string(json_get(own, "code"));
         _cleanup_json_ Json *j =
-                        error_new(code_is_valid(own_code) ? own_code : code, wall, "%s", strempty(json_string(json_get(own, "message"))));
+                        error_new(code_is_valid(own_code) && !code_is_reserved(own_code) ? own_code : code, wall, "%s", strempty(json_string(json_get(own, "message"))));
 
         if (!j)
                 return -ENOMEM;

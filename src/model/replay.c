@@ -305,8 +305,10 @@ static int find_from(Replay *p, const char *name, char **ret_error) {
 static void again_what_failed(Replay *p) {
         for (unsigned i = 0; i < p->old->n_activities; i++) {
                 const Activity *a = p->original->activities[i];
+                const Phase *ph = phase_of(a);
+                bool never_began = ph->state == PHASE_FAILED && ph->started_at == 0; /* its `if` failed */
 
-                p->again[i] = !phase_of(a)->not_selected && !is_done(a) && a->state != ACTIVITY_SKIPPED;
+                p->again[i] = !ph->not_selected && !is_done(a) && (a->state != ACTIVITY_SKIPPED || never_began);
         }
 }
 

@@ -246,6 +246,7 @@ static int apply_attempt_started(Run *r, Event *e) {
                 a->series_retries = a->resumes = 0;
         reuse_steps(a, t);
         a->resolution = RESOLUTION_NONE;
+        a->condition_holds = true;
         a->error = json_unref(a->error);
         free(TAKE_PTR(a->reason));
         t->clock_since = e->at;
@@ -569,7 +570,7 @@ static int apply_activity_held(Run *r, Event *e) {
 static int apply_inputs_wanted(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
 
-        if (!a || a->state != ACTIVITY_PENDING || a->request || a->resolution != RESOLUTION_NONE || r->start_wanted ||
+        if (!a || a->state != ACTIVITY_PENDING || a->request || a->resolution > RESOLUTION_RETRY || r->start_wanted ||
                         phase_state_is_terminal(activity_phase(a)->state) || json_length(json_get(e->data, "inputs")) == 0)
                 return -EBADMSG;
         a->request = calloc(1, sizeof *a->request);
@@ -695,6 +696,8 @@ static int apply_activity_finished(Run *r, Event *e) {
                 return -EBADMSG;
         if (e->activity_state == ACTIVITY_SUCCESS && collect_outputs(a) < 0)
                 return -ENOMEM;
+        if (e->activity_state == ACTIVITY_FAILED && e->error && activity_waiting_for(a) == WAITING_DECISION)
+                a->aborted = r->aborted = true;         /* HoldTimeoutSec did */
         if (e->activity_state == ACTIVITY_FAILED)
                 activity_failed(a);
         if (e->activity_state == ACTIVITY_IGNORED) {

@@ -477,8 +477,8 @@ static int advance_pending(const Decision *d, Activity *a) {
         r = activity_condition(d, a);
         if (r <= 0 || a->state != ACTIVITY_PENDING)
                 return MIN(r, 0);
-        /* Before the first attempt: what was once there can't go away. */
-        r = a->n_attempts == 0 ? want_inputs(d, a, &a->def->inputs) : 0;
+        /* What was once there can't go away; but another definition may want more. */
+        r = want_inputs(d, a, &a->def->inputs);
         if (r != 0)
                 return MIN(r, 0);
         r = start_attempt(d, a, first_cause(a));

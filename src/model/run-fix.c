@@ -13,13 +13,14 @@
 static int not_held(const Activity *a, char **ret_error) {
         const Run *r = a->run;
         const char *name = a->def->name;
+        bool decided = a->resolution != RESOLUTION_NONE && !a->request; /* and not held up by an input since */
 
         if (a->state == ACTIVITY_SUCCESS) {
                 *ret_error = xasprintf(_("Activity %s of run %u has succeeded; to do it again: runbookctl rerun %u --only %s"), name, r->id,
                                        r->id, activity_phase(a)->def->name);
                 return *ret_error ? -EEXIST : -ENOMEM;
         }
-        if (a->resolution != RESOLUTION_NONE)
+        if (decided)
                 *ret_error = xasprintf(_("Somebody has decided about activity %s of run %u already (%s)"), name, r->id,
                                        resolution_to_string(a->resolution));
         else if (run_state_is_terminal(r->state))
@@ -28,7 +29,7 @@ static int not_held(const Activity *a, char **ret_error) {
         else
                 *ret_error = xasprintf(_("Activity %s of run %u does not wait for a decision about a failure (it is %s); see: runbookctl explain %u"),
                                        name, r->id, activity_state_to_string(a->state), r->id);
-        return !*ret_error ? -ENOMEM : a->resolution != RESOLUTION_NONE ? -EALREADY : -ESTALE;
+        return !*ret_error ? -ENOMEM : decided ? -EALREADY : -ESTALE;
 }
 
 static int check_held(const Activity *a, char **ret_error) {

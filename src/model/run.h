@@ -101,7 +101,7 @@ struct Activity {
         Json *reused_steps;                             /* resume: step in a replay: {ID: outputs} of those that had succeeded there */
         Resolution resolution;                          /* of a held failure, to be carried out; the activity is pending until then */
         Json *given_outputs;                            /* with the decision to ignore */
-        bool aborted;                                   /* a person did */
+        bool aborted;                                   /* a person did, or nobody decided in time */
         bool tolerated;                                 /* failed, but continue */
         bool given_up;                                  /* by the engine */
         bool condition_holds;                           /* its `if` was true: evaluated once in each attempt of the run */

@@ -372,7 +372,7 @@ static void test_surroundings(void **state) {
 /* It reads nothing of more than a pipe holds, and writes as much: nobody waits for anybody. */
 static void test_reads_nothing_writes_much(void **state) {
         StrBuf yaml = { 0 };
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *said = NULL;
         World *w = &world;
 
         strbuf_append(&yaml, "phases: [{name: p, activities: [{name: a, approval: {message: '");
@@ -384,7 +384,8 @@ static void test_reads_nothing_writes_much(void **state) {
         start(w, "exec <&-; head -c 300000 /dev/zero | tr '\\0' x >&2; echo >>told", USEC_PER_MINUTE, USEC_PER_HOUR, false);
         request(w, "a");
         turn_until(w, count_lines(w, "told") == 1 && count_children() == 0);
-        assert_int_equal(count_in_log(w, "xxxxxxxxxx"), 300000 - 9);
+        said = content(w, "log");
+        assert_int_equal(strspn(said, "x"), 300000);
         stop(w);
         assert_int_equal(count_in_log(w, "NotifyCommand="), 0);
         world_done(w);
