@@ -28,8 +28,8 @@ static bool code_is_reserved(const char *s) {
 static int own_error(const char *code, usec_t wall, const Json *own, Json **ret) {
         static const char *const members[] = { "stack", "details" };
         const char *own_code = json_string(json_get(own, "code"));
-        _cleanup_json_ Json *j =
-                        error_new(code_is_valid(own_code) && !code_is_reserved(own_code) ? own_code : code, wall, "%s", strempty(json_string(json_get(own, "message"))));
+        bool takes = code_is_valid(own_code) && !code_is_reserved(own_code);
+        _cleanup_json_ Json *j = error_new(takes ? own_code : code, wall, "%s", strempty(json_string(json_get(own, "message"))));
 
         if (!j)
                 return -ENOMEM;

@@ -131,7 +131,8 @@ int triggers_find(Engine *e, const Failure *f, TriggeredRuns *ret) {
         size_t n;
         int r;
 
-        if (!state_triggers(f->state) || streq_ptr(f->trigger, TRIGGER_FAILURE))
+        /* A replay or rerun of what a failure started has that failure's payload, and triggers as little. */
+        if (!state_triggers(f->state) || streq_ptr(f->trigger, TRIGGER_FAILURE) || (f->known && f->known->payload))
                 return 0;
         r = library_on_failure(e->library, f->runbook, &found, &n);
         if (r < 0)

@@ -677,8 +677,8 @@ static void activity_failed(Activity *a) {
 static bool had_tolerated_step(const Activity *a) {
         const Attempt *t = activity_current_attempt(a);
 
-        for (unsigned i = 0; t && i < a->def->list_start[LIST_ON_SUCCESS]; i++)
-                if (t->steps[i].state == STEP_FAILED && a->def->steps[i].continue_on_error)
+        for (unsigned i = 0; t && i < t->def->list_start[LIST_ON_SUCCESS]; i++)
+                if (t->steps[i].state == STEP_FAILED && t->def->steps[i].continue_on_error)
                         return true;
         return false;
 }

@@ -74,12 +74,22 @@ static const InputSpec *find_input(const Runbook *rb, const char *name) {
         return NULL;
 }
 
+/* In the definition that is to come, or in any that the run has had: another text does not free what was fixed at the start. */
+static bool is_fixed(const Run *r, const Runbook *rb, const char *name) {
+        const InputSpec *s = find_input(rb, name);
+        bool fixed = s && s->fixed;
+
+        for (size_t i = 0; i < r->n_definitions && !fixed; i++) {
+                s = find_input(r->definitions[i], name);
+                fixed = s && s->fixed;
+        }
+        return fixed;
+}
+
 static int check_not_fixed(const Run *r, const Runbook *rb, const Json *given, const Json *checked, char **ret_error) {
         JSON_OBJECT_FOREACH(given, name, value) {
-                const InputSpec *s = find_input(rb, name);
-
                 (void) value;
-                if (!s || !s->fixed || !json_has(r->inputs, name) || json_equal(json_get(r->inputs, name), json_get(checked, name)))
+                if (!is_fixed(r, rb, name) || !json_has(r->inputs, name) || json_equal(json_get(r->inputs, name), json_get(checked, name)))
                         continue;
                 *ret_error = xasprintf(_("The input “%s” is fixed: it can't be changed once the run has begun; a new run may have another value: "
                                          "runbookctl rerun %u -i %s=VALUE"), name, r->id, name);

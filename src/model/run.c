@@ -354,12 +354,6 @@ char *run_status_text(const Run *r) {
                 return strdup(run_state_to_string(r->state));
         if (r->stop >= STOP_CANCEL)
                 return strdup("cancelling");
-        if (r->state == RUN_PAUSED) {
-                if (asprintf(&s, P_("paused; %u activity requires your input", "paused; %u activities require your input", r->n_waiting),
-                             r->n_waiting) < 0)
-                        return NULL;
-                return s;
-        }
         if (asprintf(&s, P_("%u activity requires your input", "%u activities require your input", r->n_waiting), r->n_waiting) < 0)
                 return NULL;
         return s;

@@ -293,10 +293,12 @@ static bool is_of_a_person(const char *code) {
 
 static int note_failed(Invariants *v, const Run *r, const Activity *a, const Event *e) {
         const char *code = error_code(e->error ? e->error : activity_error(a));
+        bool expired = e->error && streq(code, "INPUT_TIMEOUT"); /* HoldTimeoutSec aborts like a person */
 
+        v->aborted = v->aborted || expired;
         if (a->def->failure_policy == FAILURE_HOLD && !a->aborted && !v->gave_up && r->stop == STOP_NOTHING && !is_of_a_person(code))
                 return broken(v, "%s failed and nobody was asked", a->def->name);
-        v->watched[e->activity].bad = a->def->failure_policy != FAILURE_CONTINUE || a->given_up || a->aborted;
+        v->watched[e->activity].bad = a->def->failure_policy != FAILURE_CONTINUE || a->given_up || a->aborted || expired;
         if (v->watched[e->activity].bad && r->runbook->phases[a->def->phase].critical && !v->deciding)
                 v->deciding = a;
         return check_series_is_over(v, r, a, LIST_ON_FAILURE);

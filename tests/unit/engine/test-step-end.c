@@ -90,6 +90,7 @@ static Json *parse(const char *text) {
 static void test_own_error(void **state) {
         _cleanup_json_ Json *own = parse("{\"message\":\"no disk\",\"code\":\"NO_DISK\",\"stack\":\"a\\nb\",\"details\":{\"n\":1}}");
         _cleanup_json_ Json *odd = parse("{\"message\":\"odd\",\"code\":\"not a code\"}");
+        _cleanup_json_ Json *persons = parse("{\"message\":\"no\",\"code\":\"APPROVAL_REJECTED\"}"); /* no process is a person */
         StepEnd end = end_of(&shell, &(ExecResult) { .outcome = EXEC_EXITED, .status = 1, .error = own }, false);
 
         assert_error(&end, "NO_DISK", "no disk");
@@ -98,6 +99,9 @@ static void test_own_error(void **state) {
         step_end_done(&end);
         end = end_of(&shell, &(ExecResult) { .outcome = EXEC_EXITED, .status = 1, .error = odd }, false);
         assert_error(&end, "EXIT", "odd");
+        step_end_done(&end);
+        end = end_of(&shell, &(ExecResult) { .outcome = EXEC_EXITED, .status = 1, .error = persons }, false);
+        assert_error(&end, "EXIT", "no");
         step_end_done(&end);
         end = end_of(&shell, &(ExecResult) { .outcome = EXEC_SIGNALED, .status = SIGABRT, .error = odd }, false);
         assert_error(&end, "SIGNAL", "odd");

@@ -74,6 +74,9 @@ static void test_fires(void **state) {
 /* One that was started so never triggers another. */
 static void test_no_chain(void **state) {
         World *w = *state;
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+        uint32_t again;
 
         world_write(w, "any.yaml",
                     "triggers: [{onFailureOf: [notify]}]\nphases:\n  - name: main\n    activities: [{name: x, run: 'true'}]\n");
@@ -86,6 +89,13 @@ static void test_no_chain(void **state) {
         fake_exit(w->fake, 3, "tell", 1);
         world_turn(w);
         assert_int_equal(count_triggered(w, 3), 1);
+        /* A replay of the one that a failure started is as little as that one. */
+        assert_int_equal(engine_replay(w->engine, 2, &world_actor, &(ReplayRequest) { .fresh_workspace = true }, &again, &ticket, &message), VERDICT_OK);
+        world_turn(w);
+        fake_exit(w->fake, again, "tell", 1);
+        world_turn(w);
+        assert_int_equal(world_stored_state(w, again), RUN_FAILED);
+        assert_int_equal(store_last_run(w->store), again);
 }
 
 static void test_states(void **state) {
