@@ -91,6 +91,15 @@ static int row_state(void *userdata, const RunRow *row) {
         return 0;
 }
 
+/* There is nothing to go on with; but there is another way. */
+static int refuse_ended(uint32_t id, RunState state, char **ret_message) {
+        if (state == RUN_SUCCESS || state == RUN_PARTIAL_SUCCESS || state == RUN_SKIPPED)
+                return engine_refuse(VERDICT_WRONG_STATE, ret_message, _("Run %u has ended (%s); a new run of it: runbookctl rerun %u"), id,
+                                     run_state_to_string(state), id);
+        return engine_refuse(VERDICT_WRONG_STATE, ret_message, _("Run %u has ended (%s); a new run goes on where it failed: runbookctl replay %u"),
+                             id, run_state_to_string(state), id);
+}
+
 /* The unfinished run of this number; where there is none, why not. */
 int engine_find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message) {
         EngineRun *er = engine_run(e, id);
@@ -105,7 +114,7 @@ int engine_find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message)
         if (r == -ENOENT)
                 return engine_refuse(VERDICT_NO_SUCH_RUN, ret_message,
                                    _("There is no run %u; “runbookctl list” shows which there are"), id);
-        return r < 0 ? r : engine_refuse(VERDICT_WRONG_STATE, ret_message, _("Run %u has ended (%s)"), id, run_state_to_string(state));
+        return r < 0 ? r : refuse_ended(id, state, ret_message);
 }
 
 static int no_such_activity(uint32_t run, const char *name, char **ret_message) {
@@ -316,11 +325,7 @@ int engine_abort(Engine *e, uint32_t run, const char *activity, const Actor *who
 
 /* ---- retry ---- */
 
-static bool may_be_replayed(RunState s) {
-        return s != RUN_SUCCESS && s != RUN_PARTIAL_SUCCESS && s != RUN_SKIPPED;
-}
-
-/* The run has ended, so there is nothing to go on with; but there is another way for each case. */
+/* Where the activity itself has succeeded, that is said. */
 static int retry_of_ended(Engine *e, uint32_t id, const char *activity, char **ret_message) {
         const Activity *a;
         Run *run;
@@ -336,13 +341,7 @@ static int retry_of_ended(Engine *e, uint32_t id, const char *activity, char **r
                                    _("Activity %s of run %u has succeeded; to do it again, with its phase, in a new run: "
                                      "runbookctl rerun %u --only %s"),
                                    activity, id, id, run->runbook->phases[a->def->phase].name);
-        if (!may_be_replayed(run->state))
-                return engine_refuse(VERDICT_WRONG_STATE, ret_message,
-                                   _("Run %u has ended (%s); a new run of it: runbookctl rerun %u"), id,
-                                   run_state_to_string(run->state), id);
-        return engine_refuse(VERDICT_WRONG_STATE, ret_message,
-                           _("Run %u has ended (%s); a new run goes on where it failed: runbookctl replay %u"), id,
-                           run_state_to_string(run->state), id);
+        return refuse_ended(id, run->state, ret_message);
 }
 
 /* The definition as it is read now, and adopted; NULL where it is the one that the run follows anyway. The model is given it when all

@@ -678,7 +678,7 @@ static bool had_tolerated_step(const Activity *a) {
         const Attempt *t = activity_current_attempt(a);
 
         for (unsigned i = 0; t && i < t->def->list_start[LIST_ON_SUCCESS]; i++)
-                if (t->steps[i].state == STEP_FAILED && t->def->steps[i].continue_on_error)
+                if (t->steps[i].state == STEP_FAILED && (t->def->steps[i].continue_on_error || t->def->steps[i].gated))
                         return true;
         return false;
 }
