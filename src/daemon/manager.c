@@ -180,8 +180,10 @@ static int on_status(sd_event_source *s, uint64_t usec, void *userdata) {
         (void) sd_event_source_set_time_relative(s, STATUS_DELAY);
         uint32_t active, on_hold, dead_letter;
         engine_counts(m->engine, &active, &on_hold, &dead_letter);
-        if (active == 0)
-                (void) malloc_trim(0);                  /* what the runs have left */
+        if (active == 0) {                              /* what the runs have left */
+                store_release_memory(m->store);
+                (void) malloc_trim(0);
+        }
         if (!m->stopping)
                 notify_status(m, "");
         return 0;

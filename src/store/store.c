@@ -617,6 +617,10 @@ uint32_t store_boot(const Store *s) {
         return s->boot;
 }
 
+void store_release_memory(Store *s) {
+        (void) sqlite3_db_release_memory(s->db);
+}
+
 uint32_t store_last_run(const Store *s) {
         return s->last_run;
 }
