@@ -43,6 +43,14 @@ static inline void freep(void *p) {
 }
 #define _cleanup_free_ _cleanup_(freep)
 
+/* A NULL-terminated array of strings and the strings; NULL is fine. */
+static inline char **strv_free(char **v) {
+        for (char **s = v; s && *s; s++)
+                free(*s);
+        free(v);
+        return NULL;
+}
+
 /* Closes and keeps errno; always returns -1, so `fd = safe_close(fd)` works. */
 static inline int safe_close(int fd) {
         if (fd >= 0) {

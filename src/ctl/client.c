@@ -239,6 +239,20 @@ int client_call_json(Ctl *c, const char *path, const char *interface, const char
         return r < 0 ? client_parse_error(c, r) : 0;
 }
 
+int client_get_text(Ctl *c, const char *path, const char *interface, const char *property, char **ret) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        const char *s;
+
+        int r = client_call(c, path, "org.freedesktop.DBus.Properties", "Get", &reply, "ss", interface, property);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "v", "s", &s);
+        if (r < 0)
+                return client_parse_error(c, r);
+        *ret = strdup(s);
+        return *ret ? 0 : ctl_oom(c);
+}
+
 int client_get_properties(Ctl *c, const char *path, const char *interface, Json **ret) {
         _cleanup_message_ sd_bus_message *reply = NULL;
 

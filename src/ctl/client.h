@@ -28,6 +28,7 @@ int client_parse_error(Ctl *c, int r);                  /* a reply that isn't wh
 /* The daemon is away: gone, restarting, or never there. */
 bool client_is_away(const sd_bus_error *error);
 
+int client_get_text(Ctl *c, const char *path, const char *interface, const char *property, char **ret);       /* a property of type s, new */
 int client_get_properties(Ctl *c, const char *path, const char *interface, Json **ret);   /* GetAll, as an object */
 
 /* What a person writes to name a run, an activity, a step: "12", "12/qa", "12/dist/coverage". */

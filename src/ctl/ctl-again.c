@@ -33,27 +33,13 @@ static int make(Ctl *c, const Target *t, const char *member, uint32_t *ret_run, 
         return started_read(c, reply, ret_run, ret_path);
 }
 
-static int runbook_of(Ctl *c, const char *run_path, char **ret) {
-        _cleanup_message_ sd_bus_message *reply = NULL;
-        const char *name;
-
-        int r = client_call(c, run_path, "org.freedesktop.DBus.Properties", "Get", &reply, "ss", BUS_RUN, "Runbook");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "v", "s", &name);
-        if (r < 0)
-                return client_parse_error(c, r);
-        *ret = strdup(name);
-        return *ret ? 0 : ctl_oom(c);
-}
-
 int verb_again(Ctl *c, const char *const *args, size_t n) {
         _cleanup_free_ char *path = NULL, *runbook = NULL;
         const struct Again *k = kind_of(c);
         _cleanup_target_ Target t = {};
         uint32_t run;
 
-        if (target_parse(c, args[0], 1, 1, &t) < 0 || runbook_of(c, t.run_path, &runbook) < 0 || make(c, &t, k->member, &run, &path) < 0)
+        if (target_parse(c, args[0], 1, 1, &t) < 0 || client_get_text(c, t.run_path, BUS_RUN, "Runbook", &runbook) < 0 || make(c, &t, k->member, &run, &path) < 0)
                 return ctl_failed(c);
         return started(c, run, path, runbook, k->how, t.run);
 }

@@ -209,17 +209,12 @@ bool waits_for_me(const Ctl *c, const Json *approvers, const Json *answers) {
 
 /* Does this activity wait for that? The property is for everybody to read. */
 static int waits_for(Ctl *c, const char *path, const char *kind, bool *ret) {
-        _cleanup_message_ sd_bus_message *reply = NULL;
-        const char *s;
+        _cleanup_free_ char *s = NULL;
 
-        int r = client_call(c, path, "org.freedesktop.DBus.Properties", "Get", &reply, "ss", BUS_ACTIVITY, "WaitingFor");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "v", "s", &s);
-        if (r < 0)
-                return client_parse_error(c, r);
-        *ret = streq(s, kind);
-        return 0;
+        int r = client_get_text(c, path, BUS_ACTIVITY, "WaitingFor", &s);
+        if (r >= 0)
+                *ret = streq(s, kind);
+        return r;
 }
 
 /* Names of the activities that wait for that. */

@@ -10,13 +10,6 @@
 
 #define PROGRAM "runbookd"
 
-static char **strv_free(char **s) {
-        for (char **i = s; i && *i; i++)
-                free(*i);
-        free(s);
-        return NULL;
-}
-
 void places_done(Places *p) {
         free(p->state);
         strv_free(p->config);

@@ -16,12 +16,6 @@ bool errno_is_transient(int error) {
         return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
 }
 
-static void strv_free(char **v) {
-        for (char **s = v; s && *s; s++)
-                free(*s);
-        free(v);
-}
-
 static void command_done(Job *j) {
         strv_free(TAKE_PTR(j->argv));
         strv_free(TAKE_PTR(j->env));

@@ -253,7 +253,7 @@ int input_from_text(const InputSpec *s, const char *text, Json **ret, char **ret
         return input_check(s, value, ret, ret_error);
 }
 
-static const InputSpec *find_spec(const InputSpec *specs, size_t n, const char *name) {
+const InputSpec *inputs_find(const InputSpec *specs, size_t n, const char *name) {
         for (size_t i = 0; i < n; i++)
                 if (streq(specs[i].name, name))
                         return specs + i;
@@ -283,7 +283,7 @@ static int unknown_input(const InputSpec *specs, size_t n, const char *name, cha
 
 static int refuse_unknown(const InputSpec *specs, size_t n, const Json *given, char **ret_error) {
         JSON_OBJECT_FOREACH(given, name, value) {
-                if (!find_spec(specs, n, name))
+                if (!inputs_find(specs, n, name))
                         return unknown_input(specs, n, name, ret_error);
         }
         return 0;

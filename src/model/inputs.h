@@ -25,6 +25,7 @@ typedef struct InputSpec {
 } InputSpec;
 
 void input_spec_done(InputSpec *s);
+const InputSpec *inputs_find(const InputSpec *specs, size_t n, const char *name); /* NULL: none of that name */
 /* Checks one value: 0 and the value to keep (a new reference; an integral double becomes an integer where the type says so), or -EINVAL and a message that names the
  * input, what is wrong and what would be right. */
 int input_check(const InputSpec *s, Json *value, Json **ret, char **ret_error);

@@ -7,35 +7,15 @@
  * stay so. Costs are linear in the size of the definition. */
 #include "replay.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "definition-change.h"
 #include "fd-util.h"
 #include "i18n.h"
+#include "run-private.h"
 #include "utf8.h"
 
 #define SUGGESTION_CANDIDATES_MAX 2000u                 /* a "did you mean" costs an edit distance for each */
-
-static int _printf_(3, 4) refuse(char **ret_error, int r, const char *fmt, ...) {
-        char *text;
-        va_list ap;
-        int n;
-
-        va_start(ap, fmt);
-        n = vasprintf(&text, fmt, ap);
-        va_end(ap);
-        if (n < 0)
-                return -ENOMEM;
-        *ret_error = text;
-        return r;
-}
-
-static void strv_free(char **v) {
-        for (char **s = v; s && *s; s++)
-                free(*s);
-        free(v);
-}
 
 void replay_plan_done(ReplayPlan *p) {
         for (size_t i = 0; i < p->n_carried; i++) {
@@ -69,12 +49,12 @@ static int no_such_phase(const Runbook *rb, const char *name, char **ret_error) 
 
         if (!near)
                 return -ENOMEM;
-        return refuse(ret_error, -EINVAL, _("The runbook %s has no phase \"%s\"%s"), rb->name, name, near);
+        return verb_refuse(ret_error, -EINVAL, _("The runbook %s has no phase \"%s\"%s"), rb->name, name, near);
 }
 
 int check_selection(const Runbook *runbook, char **only, char **ret_error) {
         if (!*only)
-                return refuse(ret_error, -EINVAL, _("No phase is selected: name at least one, or leave the selection out for all"));
+                return verb_refuse(ret_error, -EINVAL, _("No phase is selected: name at least one, or leave the selection out for all"));
         for (char **s = only; *s; s++)
                 if (!runbook_phase(runbook, *s))
                         return no_such_phase(runbook, *s, ret_error);
@@ -94,73 +74,32 @@ static int no_such_name(const Runbook *rb, const char *name, char **ret_error) {
         near = hint(name, names, n);
         if (!near)
                 return -ENOMEM;
-        return refuse(ret_error, -ENOENT, _("The runbook %s has no activity and no phase \"%s\"%s"), rb->name, name, near);
+        return verb_refuse(ret_error, -ENOENT, _("The runbook %s has no activity and no phase \"%s\"%s"), rb->name, name, near);
 }
 
 /* ---- inputs ---- */
 
-static const InputSpec *find_input(const Runbook *rb, const char *name) {
-        for (size_t i = 0; i < rb->n_inputs; i++)
-                if (streq(rb->inputs[i].name, name))
-                        return &rb->inputs[i];
-        return NULL;
-}
-
-/* The old values that are still declared, and the changes over them. */
-static int merge_inputs(const Run *original, const Runbook *runbook, const Json *changed, Json **ret) {
-        _cleanup_json_ Json *j = json_new_object();
-        int r = j ? 0 : -ENOMEM;
-
-        for (size_t i = 0; r >= 0 && i < runbook->n_inputs; i++) {
-                const char *name = runbook->inputs[i].name;
-
-                if (json_has(original->inputs, name))
-                        r = json_set(j, name, json_ref(json_get(original->inputs, name)));
-        }
-        if (r < 0)
-                return r;
-        JSON_OBJECT_FOREACH(changed, name, value) {
-                r = json_set(j, name, json_ref(value));
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(j);
-        return 0;
-}
-
-/* That a value is given where there was none changes nothing that anything has relied on. */
-static int check_fixed(const Run *original, const Runbook *runbook, const Json *changed, const Json *values, char **ret_error) {
-        JSON_OBJECT_FOREACH(changed, name, value) {
-                const InputSpec *was = find_input(original->runbook, name), *is = find_input(runbook, name);
-
-                if (((was && was->fixed) || (is && is->fixed)) && json_has(original->inputs, name) &&
-                    !json_equal(json_get(original->inputs, name), json_get(values, name)))
-                        return refuse(ret_error, -EROFS,
-                                      _("The input \"%s\" is fixed: a replay has the value of run %u. For another value make a new run: "
-                                        "runbookctl rerun %u -i %s=VALUE"),
-                                      name, original->id, original->id, name);
-        }
-        return 0;
-}
-
 static int plan_inputs(const Run *original, const Runbook *runbook, const Json *changed, bool may_change_fixed, ReplayPlan *plan,
                        char **ret_error) {
         _cleanup_json_ Json *given = NULL;
-        int r = merge_inputs(original, runbook, changed, &given);
+        const char *fixed;
+        int r = run_merge_inputs(original, runbook, changed, &given);
 
         if (r < 0)
                 return r;
         r = inputs_check(runbook->inputs, runbook->n_inputs, given, &plan->inputs, NULL, ret_error);
         if (r < 0)
                 return r;
-        return may_change_fixed ? 0 : check_fixed(original, runbook, changed, plan->inputs, ret_error);
+        fixed = may_change_fixed ? NULL : run_changes_fixed_input(original, runbook, changed, plan->inputs);
+        if (!fixed)
+                return 0;
+        return verb_refuse(ret_error, -EROFS,
+                           _("The input \"%s\" is fixed: a replay has the value of run %u. For another value make a new run: "
+                             "runbookctl rerun %u -i %s=VALUE"),
+                           fixed, original->id, original->id, fixed);
 }
 
 /* ---- what is carried over ---- */
-
-static const Phase *phase_of(const Activity *a) {
-        return &a->run->phases[a->def->phase];
-}
 
 static bool is_done(const Activity *a) {
         return a->state == ACTIVITY_SUCCESS || a->state == ACTIVITY_IGNORED;
@@ -199,7 +138,7 @@ int rerun_plan(const Run *original, const Runbook *runbook, char **only, const J
         int r;
 
         if (!run_state_is_terminal(original->state))
-                return refuse(ret_error, -ESTALE, _("Run %u is still under way (%s): it can be done again when it has ended"), original->id,
+                return verb_refuse(ret_error, -ESTALE, _("Run %u is still under way (%s): it can be done again when it has ended"), original->id,
                               run_state_to_string(original->state));
         r = only ? check_selection(runbook, only, ret_error) : 0;
         if (r >= 0)
@@ -244,7 +183,7 @@ static int check_state(const Run *r, char **ret_error) {
         case RUN_SUCCESS:
         case RUN_PARTIAL_SUCCESS:
         case RUN_SKIPPED:
-                return refuse(ret_error, -ESTALE,
+                return verb_refuse(ret_error, -ESTALE,
                               _("Run %u has ended as %s, so nothing of it is left to do. To do it again: runbookctl rerun %u"), r->id,
                               run_state_to_string(r->state), r->id);
         case RUN_SCHEDULED:
@@ -252,7 +191,7 @@ static int check_state(const Run *r, char **ret_error) {
         case RUN_RUNNING:
         case RUN_ON_HOLD:
         case RUN_PAUSED:
-                return refuse(ret_error, -ESTALE,
+                return verb_refuse(ret_error, -ESTALE,
                               _("Run %u is still under way (%s): it can be replayed when it has ended. What it waits for: "
                                 "runbookctl status %u"),
                               r->id, run_state_to_string(r->state), r->id);
@@ -276,7 +215,7 @@ static bool phase_was_executed(const Run *r, const PhaseDef *p) {
 }
 
 static int never_executed(const Replay *p, bool is_phase, const char *name, char **ret_error) {
-        return refuse(ret_error, -ESRCH,
+        return verb_refuse(ret_error, -ESRCH,
                       is_phase ? _("Phase %s was never executed in run %u: name what was executed, or leave --from out for what failed and "
                                    "what follows")
                                : _("Activity %s was never executed in run %u: name what was executed, or leave --from out for what failed "
@@ -305,7 +244,7 @@ static int find_from(Replay *p, const char *name, char **ret_error) {
 static void again_what_failed(Replay *p) {
         for (unsigned i = 0; i < p->old->n_activities; i++) {
                 const Activity *a = p->original->activities[i];
-                const Phase *ph = phase_of(a);
+                const Phase *ph = activity_phase(a);
                 bool never_began = ph->state == PHASE_FAILED && ph->started_at == 0; /* its `if` failed */
 
                 p->again[i] = !ph->not_selected && !is_done(a) && (a->state != ACTIVITY_SKIPPED || never_began);
@@ -408,7 +347,7 @@ static int decide_again(Replay *p, bool all_parallel) {
 static bool is_kept(const Replay *p, const Activity *a) {
         unsigned i = a->def->index;
 
-        return is_done(a) && !p->again[i] && !p->reached[i] && !phase_of(a)->not_selected;
+        return is_done(a) && !p->again[i] && !p->reached[i] && !activity_phase(a)->not_selected;
 }
 
 /* ---- replay: with another definition ---- */
@@ -531,7 +470,7 @@ static int plan_selection(const Replay *p, ReplayPlan *plan, char **ret_error) {
                 if (is_selected(p, p->runbook->phases[i].name) && !(plan->only[n++] = strdup(p->runbook->phases[i].name)))
                         return -ENOMEM;
         if (n == 0)
-                return refuse(ret_error, -EPROTO,
+                return verb_refuse(ret_error, -EPROTO,
                               _("The runbook %s has none of the phases any more that run %u was of. To run others: "
                                 "runbookctl rerun %u --only PHASE"),
                               p->runbook->name, p->original->id, p->original->id);

@@ -21,13 +21,6 @@ Backoff backoff_from_string(const char *s) {
         return _BACKOFF_INVALID;
 }
 
-static char **strv_free(char **l) {
-        for (char **i = l; i && *i; i++)
-                free(*i);
-        free(l);
-        return NULL;
-}
-
 static bool strv_contains(char *const *l, const char *s) {
         for (; s && l && *l; l++)
                 if (streq(*l, s))

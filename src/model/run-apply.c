@@ -547,17 +547,14 @@ static int apply_activity_backoff(Run *r, Event *e) {
 
 static int apply_activity_held(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
+        int k;
 
         if (!a || !activity_state_may_become(a->state, ACTIVITY_ON_HOLD) || !is_between_attempts(a) || a->request ||
                         a->resolution > RESOLUTION_RETRY || activity_phase(a)->state != PHASE_RUNNING)
                 return -EBADMSG;
-        a->request = calloc(1, sizeof *a->request);
-        if (!a->request)
-                return -ENOMEM;
-        a->request->kind = WAITING_DECISION;
-        a->request->required = 1;
-        a->request->opened_at = e->at.wall;
-        a->request->deadline = e->until;
+        k = request_new(e, WAITING_DECISION, &a->request);
+        if (k < 0)
+                return k;
         a->resolution = RESOLUTION_NONE;                /* its `if` may fail once more when it is tried again */
         if (e->error)
                 replace_json(&a->error, e->error);
@@ -569,16 +566,14 @@ static int apply_activity_held(Run *r, Event *e) {
 
 static int apply_inputs_wanted(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
+        int k;
 
         if (!a || a->state != ACTIVITY_PENDING || a->request || a->resolution > RESOLUTION_RETRY || r->start_wanted ||
                         phase_state_is_terminal(activity_phase(a)->state) || json_length(json_get(e->data, "inputs")) == 0)
                 return -EBADMSG;
-        a->request = calloc(1, sizeof *a->request);
-        if (!a->request)
-                return -ENOMEM;
-        a->request->kind = WAITING_INPUT;
-        a->request->required = 1;
-        a->request->opened_at = e->at.wall;
+        k = request_new(e, WAITING_INPUT, &a->request);
+        if (k < 0)
+                return k;
         replace_json(&a->request->wanted, json_get(e->data, "inputs"));
         activity_set_state(a, ACTIVITY_ON_HOLD);
         return 0;

@@ -323,10 +323,12 @@ static int describe_wanted(const Activity *a, Json *fields) {
         const Json *wanted = a->request->wanted;
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < json_length(wanted); i++)
-                for (size_t k = 0; r >= 0 && k < rb->n_inputs; k++)
-                        if (streq(rb->inputs[k].name, json_string(json_at(wanted, i))) && input_is_missing(a->run, rb->inputs[k].name))
-                                r = describe_field(&rb->inputs[k], fields);
+        for (size_t i = 0; r >= 0 && i < json_length(wanted); i++) {
+                const InputSpec *spec = inputs_find(rb->inputs, rb->n_inputs, json_string(json_at(wanted, i)));
+
+                if (spec && input_is_missing(a->run, spec->name))
+                        r = describe_field(spec, fields);
+        }
         return r;
 }
 

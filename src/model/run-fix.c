@@ -15,21 +15,17 @@ static int not_held(const Activity *a, char **ret_error) {
         const char *name = a->def->name;
         bool decided = a->resolution != RESOLUTION_NONE && !a->request; /* and not held up by an input since */
 
-        if (a->state == ACTIVITY_SUCCESS) {
-                *ret_error = xasprintf(_("Activity %s of run %u has succeeded; to do it again: runbookctl rerun %u --only %s"), name, r->id,
-                                       r->id, activity_phase(a)->def->name);
-                return *ret_error ? -EEXIST : -ENOMEM;
-        }
+        if (a->state == ACTIVITY_SUCCESS)
+                return verb_refuse(ret_error, -EEXIST, _("Activity %s of run %u has succeeded; to do it again: runbookctl rerun %u --only %s"), name,
+                                   r->id, r->id, activity_phase(a)->def->name);
         if (decided)
-                *ret_error = xasprintf(_("Somebody has decided about activity %s of run %u already (%s)"), name, r->id,
-                                       resolution_to_string(a->resolution));
-        else if (run_state_is_terminal(r->state))
-                *ret_error = xasprintf(_("Run %u has ended (%s); to go on from where it failed: runbookctl replay %u"), r->id,
-                                       run_state_to_string(r->state), r->id);
-        else
-                *ret_error = xasprintf(_("Activity %s of run %u does not wait for a decision about a failure (it is %s); see: runbookctl explain %u"),
-                                       name, r->id, activity_state_to_string(a->state), r->id);
-        return !*ret_error ? -ENOMEM : decided ? -EALREADY : -ESTALE;
+                return verb_refuse(ret_error, -EALREADY, _("Somebody has decided about activity %s of run %u already (%s)"), name, r->id,
+                                   resolution_to_string(a->resolution));
+        if (run_state_is_terminal(r->state))
+                return verb_refuse(ret_error, -ESTALE, _("Run %u has ended (%s); to go on from where it failed: runbookctl replay %u"), r->id,
+                                   run_state_to_string(r->state), r->id);
+        return verb_refuse(ret_error, -ESTALE, _("Activity %s of run %u does not wait for a decision about a failure (it is %s); see: runbookctl explain %u"),
+                           name, r->id, activity_state_to_string(a->state), r->id);
 }
 
 static int check_held(const Activity *a, char **ret_error) {
@@ -67,56 +63,19 @@ static int decide(Activity *a, const Stamp *now, const Actor *who, Resolution wh
 
 /* ---- inputs ---- */
 
-static const InputSpec *find_input(const Runbook *rb, const char *name) {
-        for (size_t i = 0; i < rb->n_inputs; i++)
-                if (streq(rb->inputs[i].name, name))
-                        return &rb->inputs[i];
-        return NULL;
-}
-
-/* In the definition that is to come, or in any that the run has had: another text does not free what was fixed at the start. */
-static bool is_fixed(const Run *r, const Runbook *rb, const char *name) {
-        const InputSpec *s = find_input(rb, name);
-        bool fixed = s && s->fixed;
-
-        for (size_t i = 0; i < r->n_definitions && !fixed; i++) {
-                s = find_input(r->definitions[i], name);
-                fixed = s && s->fixed;
-        }
-        return fixed;
-}
-
 static int check_not_fixed(const Run *r, const Runbook *rb, const Json *given, const Json *checked, char **ret_error) {
-        JSON_OBJECT_FOREACH(given, name, value) {
-                (void) value;
-                if (!is_fixed(r, rb, name) || !json_has(r->inputs, name) || json_equal(json_get(r->inputs, name), json_get(checked, name)))
-                        continue;
-                *ret_error = xasprintf(_("The input “%s” is fixed: it can't be changed once the run has begun; a new run may have another value: "
-                                         "runbookctl rerun %u -i %s=VALUE"), name, r->id, name);
-                return *ret_error ? -EROFS : -ENOMEM;
-        }
-        return 0;
-}
+        const char *name = run_changes_fixed_input(r, rb, given, checked);
 
-/* All inputs as they would be: the old ones that are still declared, with the given ones in their place. */
-static int merge_inputs(const Run *r, const Runbook *rb, const Json *given, Json **ret) {
-        _cleanup_json_ Json *all = json_new_object();
-
-        if (!all)
-                return -ENOMEM;
-        JSON_OBJECT_FOREACH(r->inputs, name, value)
-                if (find_input(rb, name) && json_set(all, name, json_ref(value)) < 0)
-                        return -ENOMEM;
-        JSON_OBJECT_FOREACH(given, key, v)
-                if (json_set(all, key, json_ref(v)) < 0)
-                        return -ENOMEM;
-        *ret = TAKE_PTR(all);
-        return 0;
+        if (!name)
+                return 0;
+        return verb_refuse(ret_error, -EROFS,
+                           _("The input “%s” is fixed: it can't be changed once the run has begun; a new run may have another value: "
+                             "runbookctl rerun %u -i %s=VALUE"), name, r->id, name);
 }
 
 static int check_inputs(const Run *r, const Runbook *rb, const Json *given, Json **ret, char **ret_error) {
         _cleanup_json_ Json *all = NULL, *checked = NULL;
-        int k = merge_inputs(r, rb, given, &all);
+        int k = run_merge_inputs(r, rb, given, &all);
 
         if (k >= 0)
                 k = inputs_check(rb->inputs, rb->n_inputs, all, &checked, NULL, ret_error);
@@ -288,22 +247,18 @@ int run_set_inputs(Run *r, const Stamp *now, const Actor *who, const Json *input
         _cleanup_json_ Json *checked = NULL;
         int k;
 
-        if (run_state_is_terminal(r->state)) {
-                *ret_error = xasprintf(_("Run %u has ended (%s); a new run may have other inputs: runbookctl replay %u -i NAME=VALUE"), r->id,
-                                       run_state_to_string(r->state), r->id);
-                return *ret_error ? -ESTALE : -ENOMEM;
-        }
+        if (run_state_is_terminal(r->state))
+                return verb_refuse(ret_error, -ESTALE, _("Run %u has ended (%s); a new run may have other inputs: runbookctl replay %u -i NAME=VALUE"),
+                                   r->id, run_state_to_string(r->state), r->id);
         k = check_inputs(r, r->runbook, inputs, &checked, ret_error);
         return k < 0 ? k : change_inputs(r, now, who, checked, comment, o);
 }
 
 /* What an activity asks for and what it is given are the same names: a slip of the pen changes no other input. */
 static int check_wanted(const Activity *a, const Json *given, char **ret_error) {
-        if (json_length(given) == 0) {
-                *ret_error = xasprintf(_("Activity %s needs a value for %s; give it as NAME=VALUE"), a->def->name,
-                                       json_string(json_at(a->request->wanted, 0)));
-                return *ret_error ? -EINVAL : -ENOMEM;
-        }
+        if (json_length(given) == 0)
+                return verb_refuse(ret_error, -EINVAL, _("Activity %s needs a value for %s; give it as NAME=VALUE"), a->def->name,
+                                   json_string(json_at(a->request->wanted, 0)));
         JSON_OBJECT_FOREACH(given, name, value) {
                 bool wanted = false;
 
@@ -312,9 +267,8 @@ static int check_wanted(const Activity *a, const Json *given, char **ret_error) 
                         wanted = wanted || streq(json_string(json_at(a->request->wanted, i)), name);
                 if (wanted)
                         continue;
-                *ret_error = xasprintf(_("Activity %s does not wait for the input “%s”; to change it: runbookctl set-input %u %s=VALUE"),
+                return verb_refuse(ret_error, -EINVAL, _("Activity %s does not wait for the input “%s”; to change it: runbookctl set-input %u %s=VALUE"),
                                        a->def->name, name, a->run->id, name);
-                return *ret_error ? -EINVAL : -ENOMEM;
         }
         return 0;
 }

@@ -1,4 +1,4 @@
-/* Shared by the files of the run's state machine: run.c run-apply.c run-apply-run.c run-decide.c run-attempt.c run-gate.c run-request.c run-deadline.c run-scope.c
+/* Shared by the files of the run's state machine: run.c run-apply.c run-apply-run.c run-decide.c run-attempt.c run-gate.c run-inputs.c run-request.c run-deadline.c run-scope.c
  * run-verbs.c run-fix.c run-describe.c. */
 #pragma once
 
@@ -97,11 +97,17 @@ int expression_failed(const Decision *d, Activity *a, int step, const char *mess
 StopReason step_stop(const Activity *a, int step);      /* does something want the running step to stop? */
 const char *stop_text(const Run *r);
 
+/* run-inputs.c */
+bool input_is_missing(const Run *r, const char *name);
+/* All inputs as they would be, not checked yet: those of the run that rb still declares, with the given ones in their place. */
+int run_merge_inputs(const Run *r, const Runbook *rb, const Json *given, Json **ret);
+/* The first of the given ones that is fixed, by rb or by any definition that the run has had, and would get another value; borrowed. */
+const char *run_changes_fixed_input(const Run *r, const Runbook *rb, const Json *given, const Json *checked);
+
 /* run-gate.c */
 int pass_gate(const Decision *d, Activity *a, int step);
 
 /* run-request.c */
-bool input_is_missing(const Run *r, const char *name);
 /* 1: it waits for a person now; 0: all have values. */
 int want_inputs(const Decision *d, Activity *a, const InputSet *set);
 int advance_waiting(const Decision *d, Activity *a);    /* 1: look again; 0: it still waits, or has ended */
@@ -112,7 +118,7 @@ int activity_fails(const Decision *d, Activity *a, Json *error); /* for good, un
 int carry_out(const Decision *d, Activity *a);          /* what a person decided, but for a retry */
 
 /* run-verbs.c */
-int verb_refuse(char **ret_error, int r, const char *text);     /* r, with a sentence */
+int verb_refuse(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4); /* r, with a sentence */
 int event_set_comment(Event *e, const char *comment);
 int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_t until, const char *comment, Outcome *o);
 

@@ -215,10 +215,6 @@ static int advance_held(const Decision *d, Activity *a) {
 
 /* ---- inputs without a value ---- */
 
-bool input_is_missing(const Run *r, const char *name) {
-        return name && !json_get(r->inputs, name);
-}
-
 int want_inputs(const Decision *d, Activity *a, const InputSet *set) {
         _cleanup_json_ Json *names = NULL;
         Event *e;

@@ -34,12 +34,10 @@ static int give(Json *j, Json **ret) {
 static int lookup_inputs(const Scope *s, const char *key, Json **ret) {
         if (!key)
                 return give(s->run->inputs ? json_ref(s->run->inputs) : json_new_object(), ret);
-        for (size_t i = 0; i < s->run->runbook->n_inputs; i++)
-                if (streq(s->run->runbook->inputs[i].name, key)) {
-                        *ret = json_ref(json_get(s->run->inputs, key));
-                        return 0;
-                }
-        return -ENOENT;
+        if (!inputs_find(s->run->runbook->inputs, s->run->runbook->n_inputs, key))
+                return -ENOENT;
+        *ret = json_ref(json_get(s->run->inputs, key));
+        return 0;
 }
 
 static const EnvVar *env_level(const Scope *s, unsigned level, size_t *ret_n) {

@@ -9,8 +9,13 @@
 #include "i18n.h"
 #include "utf8.h"
 
-int verb_refuse(char **ret_error, int r, const char *text) {
-        *ret_error = strdup(text);
+int verb_refuse(char **ret_error, int r, const char *fmt, ...) {
+        va_list ap;
+
+        va_start(ap, fmt);
+        if (vasprintf(ret_error, fmt, ap) < 0)
+                *ret_error = NULL;
+        va_end(ap);
         return *ret_error ? r : -ENOMEM;
 }
 
@@ -192,16 +197,6 @@ int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_
         return outcome_apply(o, r, e);
 }
 
-static int _printf_(2, 3) wrong_state(char **ret_error, const char *fmt, ...) {
-        va_list ap;
-
-        va_start(ap, fmt);
-        if (vasprintf(ret_error, fmt, ap) < 0)
-                *ret_error = NULL;
-        va_end(ap);
-        return *ret_error ? -ESTALE : -ENOMEM;
-}
-
 /* The one way out of the dead-letter list but a replay: nothing is left to stop, so it ends at once. */
 static int cancel_parked(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o) {
         int k = verb_event(r, now, who, EVENT_RUN_CANCEL, 0, comment, o);
@@ -221,37 +216,37 @@ int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, 
         if (r->state == RUN_DLQ)
                 return cancel_parked(r, now, who, comment, o);
         if (run_state_is_terminal(r->state))
-                return wrong_state(ret_error, _("Run %u has ended (%s); there is nothing to cancel"), r->id, run_state_to_string(r->state));
+                return verb_refuse(ret_error, -ESTALE, _("Run %u has ended (%s); there is nothing to cancel"), r->id, run_state_to_string(r->state));
         return verb_event(r, now, who, EVENT_RUN_CANCEL, 0, comment, o);
 }
 
 int run_pause(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
         if (r->state == RUN_PAUSED)
-                return wrong_state(ret_error, _("Run %u is paused already; to go on: runbookctl resume %u"), r->id, r->id);
+                return verb_refuse(ret_error, -ESTALE, _("Run %u is paused already; to go on: runbookctl resume %u"), r->id, r->id);
         if (r->state == RUN_SCHEDULED)
-                return wrong_state(ret_error, _("Run %u has not started; to put its start off: runbookctl reschedule %u TIME"), r->id, r->id);
+                return verb_refuse(ret_error, -ESTALE, _("Run %u has not started; to put its start off: runbookctl reschedule %u TIME"), r->id, r->id);
         if (run_state_is_terminal(r->state))
-                return wrong_state(ret_error, _("Run %u has ended (%s); there is nothing to pause"), r->id, run_state_to_string(r->state));
+                return verb_refuse(ret_error, -ESTALE, _("Run %u has ended (%s); there is nothing to pause"), r->id, run_state_to_string(r->state));
         if (r->stop != STOP_NOTHING)
-                return wrong_state(ret_error, _("Run %u is being stopped and can't be paused"), r->id);
+                return verb_refuse(ret_error, -ESTALE, _("Run %u is being stopped and can't be paused"), r->id);
         return verb_event(r, now, who, EVENT_RUN_PAUSED, 0, comment, o);
 }
 
 int run_unpause(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
         if (r->state != RUN_PAUSED)
-                return wrong_state(ret_error, _("Run %u is not paused (it is %s)"), r->id, run_state_to_string(r->state));
+                return verb_refuse(ret_error, -ESTALE, _("Run %u is not paused (it is %s)"), r->id, run_state_to_string(r->state));
         return verb_event(r, now, who, EVENT_RUN_RESUMED, 0, comment, o);
 }
 
 int run_start_now(Run *r, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
         if (r->state != RUN_SCHEDULED && !(r->state == RUN_QUEUED && r->retry_span > 0))
-                return wrong_state(ret_error, _("Run %u does not wait for a time to start (it is %s)"), r->id, run_state_to_string(r->state));
+                return verb_refuse(ret_error, -ESTALE, _("Run %u does not wait for a time to start (it is %s)"), r->id, run_state_to_string(r->state));
         return verb_event(r, now, who, EVENT_RUN_START_NOW, 0, comment, o);
 }
 
 int run_reschedule(Run *r, const Stamp *now, const Actor *who, usec_t at, const char *comment, Outcome *o, char **ret_error) {
         if (r->state != RUN_SCHEDULED)
-                return wrong_state(ret_error, _("Run %u is not scheduled for later (it is %s)"), r->id, run_state_to_string(r->state));
+                return verb_refuse(ret_error, -ESTALE, _("Run %u is not scheduled for later (it is %s)"), r->id, run_state_to_string(r->state));
         if (at <= now->wall)
                 return verb_refuse(ret_error, -EINVAL, _("That time has passed; give one to come, or start the run with: runbookctl start-now"));
         if (at == r->scheduled_for)

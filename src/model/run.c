@@ -316,12 +316,6 @@ Effect *outcome_effect(Outcome *o, EffectType type, Activity *a, int step) {
         return f;
 }
 
-static void strv_free(char **v) {
-        for (char **s = v; s && *s; s++)
-                free(*s);
-        free(v);
-}
-
 void outcome_clear(Outcome *o) {
         for (size_t i = 0; i < o->n_events; i++)
                 event_free(o->events[i]);

@@ -82,12 +82,9 @@ static bool holds_expression(const Node *n) {
 static int input_value(Parser *p, const Node *value, Json *all) {
         _cleanup_json_ Json *given = NULL, *checked = NULL;
         _cleanup_free_ char *error = NULL;
-        const InputSpec *s = NULL;
+        const InputSpec *s = inputs_find(p->rb->inputs, p->rb->n_inputs, value->key);
         int k;
 
-        for (size_t i = 0; i < p->rb->n_inputs && !s; i++)
-                if (streq(p->rb->inputs[i].name, value->key))
-                        s = p->rb->inputs + i;
         if (!s)
                 return unknown_input(p, value);
         if (holds_expression(value))

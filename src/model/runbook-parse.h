@@ -74,7 +74,6 @@ int action_parse(Parser *p, const Node *place, const Action *a, StepDef *s);
 int steps_parse(Parser *p, const Node *list, StepList which, StepDef *steps);
 
 /* runbook-parse-refused.c: what is checked and then refused. */
-int handler_check_input(Parser *p, const Node *uses, const Node *with);
 int gate_parse(Parser *p, const Node *with, GateSpec *ret);
 int handler_check_wait(Parser *p, const Node *uses, const Node *with);
 int handler_check_http(Parser *p, const Node *uses, const Node *with);
