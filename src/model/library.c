@@ -1,6 +1,7 @@
-/* Where runbooks live. Nothing is watched: each look asks the directories again, and what was parsed is used again while the file's identity
- * (device, inode, size, times) is the same. A file that was changed in the last moments before it was read is read once more, since two
- * changes within one tick of the clock look alike.
+/* Where runbooks live. Nothing is watched: each look asks again, and what was parsed is used again while the file's identity (device, inode,
+ * size, times) is the same, and that of the directories that were searched for it, in which names come and go. What was changed in the last
+ * moments before it was looked at is looked at once more, since two changes within one tick of the clock look alike; a file that says the
+ * same is not parsed once more.
  *
  * A name is looked for in one directory after the other; the first that has it decides, even if its file has errors: a broken file must
  * not bring back an older one from behind. */
@@ -23,14 +24,18 @@ typedef struct FileId {
         ino_t inode;
         off_t size;
         struct timespec modified, changed;
+        bool exists;
         bool usable;                                    /* false: never the same as another */
 } FileId;
 
 typedef struct Cached {
         char *name, *file;
         FileId id;
+        TreeFormat format;
         Runbook *runbook;                               /* NULL: it has errors */
         Diagnostics d;
+        size_t n_directories;                           /* those that were searched, up to the one that has it */
+        FileId directories[];
 } Cached;
 
 struct Library {
@@ -122,8 +127,17 @@ static FileId file_id(const struct stat *st) {
 
         return (FileId) {
                 .device = st->st_dev, .inode = st->st_ino, .size = st->st_size, .modified = st->st_mtim, .changed = st->st_ctim,
+                .exists = true,
                 .usable = usec_add(changed, RACY_SPAN) < now_usec(CLOCK_REALTIME),
         };
+}
+
+static FileId id_of(const char *path) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return (FileId) { .usable = errno == ENOENT };
+        return file_id(&st);
 }
 
 static bool same_time(struct timespec a, struct timespec b) {
@@ -131,7 +145,7 @@ static bool same_time(struct timespec a, struct timespec b) {
 }
 
 static bool same_file(const FileId *a, const FileId *b) {
-        return a->usable && b->usable && a->device == b->device && a->inode == b->inode && a->size == b->size &&
+        return a->usable && b->usable && a->exists == b->exists && a->device == b->device && a->inode == b->inode && a->size == b->size &&
                same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
 }
 
@@ -156,15 +170,24 @@ static int read_runbook_file(Cached *c, char **ret, size_t *ret_size) {
         return k < 0 && k != -ENOMEM ? say_unreadable(c, k) : k;
 }
 
+static bool says_the_same(const Cached *old, const Cached *c, const char *text, size_t size) {
+        return old && old->runbook && old->format == c->format && streq(old->file, c->file) && old->runbook->text_size == size &&
+               memcmp(old->runbook->text, text, size) == 0;
+}
+
 /* 0 also for a file with errors: they are in c->d. */
-static int cached_fill(Cached *c, TreeFormat format) {
+static int cached_fill(Cached *c, Cached *old) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
         int k;
 
         k = read_runbook_file(c, &text, &size);
-        if (k >= 0)
-                k = runbook_parse(text, size, format, c->name, &c->d, &c->runbook);
+        if (k >= 0 && says_the_same(old, c, text, size)) {
+                c->runbook = runbook_ref(old->runbook);
+                c->d = old->d;
+                old->d = (Diagnostics) { 0 };
+        } else if (k >= 0)
+                k = runbook_parse(text, size, c->format, c->name, &c->d, &c->runbook);
         return k == -ENOMEM ? k : 0;
 }
 
@@ -188,57 +211,76 @@ static int find_in_directory(const char *directory, const char *name, char **ret
         return *ret ? 0 : -ENOENT;
 }
 
-static bool still_good(const Cached *c, const char *path) {
-        struct stat st;
-        FileId id;
+static bool file_is_same(const Cached *c) {
+        FileId id = id_of(c->file);
 
-        if (!c || !streq(c->file, path) || stat(path, &st) < 0)
-                return false;
-        id = file_id(&st);
-        return same_file(&c->id, &id);
+        return id.exists && same_file(&c->id, &id);
+}
+
+static bool directories_are_same(const Library *l, const Cached *c) {
+        for (size_t i = 0; i < c->n_directories; i++) {
+                FileId id = id_of(l->directories[i]);
+                if (!same_file(c->directories + i, &id))
+                        return false;
+        }
+        return true;
 }
 
 static void forget(Library *l, const char *name) {
         cached_free(hashmap_remove(l->cache, name));
 }
 
-static int look_for(Library *l, const char *name, char **ret, char **ret_other, TreeFormat *ret_format) {
+/* A new entry for a name, with its file, not read yet. 0, -ENOENT, -EEXIST (*ret_other is the other file), -ENOMEM. */
+static int look_for(const Library *l, const char *name, Cached **ret, char **ret_other) {
+        _cleanup_(cached_freep) Cached *c = NULL;
+        size_t n = 0;
         int k = -ENOENT;
 
-        for (char **d = l->directories; *d && k == -ENOENT; d++)
-                k = find_in_directory(*d, name, ret, ret_other, ret_format);
+        while (l->directories[n])
+                n++;
+        c = calloc(1, sizeof(Cached) + n * sizeof(FileId));
+        if (!c || !(c->name = strdup(name)))            /* `name` may belong to an entry that goes */
+                return -ENOMEM;
+        for (n = 0; l->directories[n] && k == -ENOENT; n++) {
+                c->directories[n] = id_of(l->directories[n]);   /* before it is searched: what comes later makes it another */
+                k = find_in_directory(l->directories[n], name, &c->file, ret_other, &c->format);
+        }
+        c->n_directories = n;
+        if (k == -ENOENT || k == -ENOMEM)
+                return k;
+        *ret = TAKE_PTR(c);
         return k;
 }
 
-/* The entry of a name, read anew where that is needed. 0, -ENOENT, -ENOMEM. */
-static int library_load(Library *l, const char *name, const Cached **ret) {
+static int refresh(Library *l, const char *name, const Cached **ret) {
         _cleanup_(cached_freep) Cached *c = NULL;
-        _cleanup_free_ char *path = NULL, *other = NULL;
-        TreeFormat format = TREE_YAML;
-        int k;
+        _cleanup_free_ char *other = NULL;
+        Cached *old = hashmap_get(l->cache, name);
+        int k = look_for(l, name, &c, &other);
 
-        k = look_for(l, name, &path, &other, &format);
-        if (k >= 0 && still_good(hashmap_get(l->cache, name), path)) {
-                *ret = hashmap_get(l->cache, name);
-                return 0;
-        }
-        if (k == -ENOMEM)
-                return k;
-        c = calloc(1, sizeof(Cached));
-        if (!c || !(c->name = strdup(name)))            /* before the old entry goes: `name` may belong to it */
-                return -ENOMEM;
-        forget(l, c->name);
         if (k == -ENOENT)
+                forget(l, name);
+        if (k < 0 && k != -EEXIST)
                 return k;
-        c->file = TAKE_PTR(path);
         if (k == -EEXIST)
                 diag_error(&c->d, 0, 0, _("there are two files of this name, %s and %s: remove one"), c->file, other);
-        else if ((k = cached_fill(c, format)) < 0)
+        else if ((k = cached_fill(c, old)) < 0)
                 return k;
+        forget(l, c->name);
         k = hashmap_put(l->cache, c->name, c);
         if (k < 0)
                 return k;
         *ret = TAKE_PTR(c);
+        return 0;
+}
+
+/* The entry of a name, looked at anew where that is needed. 0, -ENOENT, -ENOMEM. */
+static int library_load(Library *l, const char *name, const Cached **ret) {
+        const Cached *c = hashmap_get(l->cache, name);
+
+        if (!c || !directories_are_same(l, c) || !file_is_same(c))
+                return refresh(l, name, ret);
+        *ret = c;
         return 0;
 }
 
