@@ -288,11 +288,15 @@ static void copy_all(const Turn *t) {
 }
 
 static void succeed(Engine *e, Turn *t) {
+        bool answers = t->ticket > e->decided_ticket;
+
         launch_all(t);
         note_stored(e, t);
         stop_all(t);
         storage_succeeded(e);
         publish_turn(e, t);
+        if (answers)
+                e->last_answer = now_usec(CLOCK_MONOTONIC);
         copy_all(t);
         retire_all(e, t);
 }

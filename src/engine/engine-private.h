@@ -18,9 +18,10 @@
 #define ENGINE_FINISHED_CACHE 4u                        /* ended runs kept folded for readers */
 #define TURN_EVENTS_MAX 512u                            /* then the commit goes before all other sources */
 #define TURN_AGE_MAX (10 * USEC_PER_MSEC)               /* likewise */
-#define STARTS_PER_TURN 2u /* runs that start without needing a slot within one turn; more wait for a quiet moment … */
-#define STARTS_AGE_MAX (50 * USEC_PER_MSEC)             /* … but not longer than this, then … */
-#define STARTS_BATCH 16u                                /* so many are taken at once */
+#define STARTS_PER_TURN 2u /* runs that start without needing a slot within one turn; more wait … */
+#define STARTS_QUIET (2 * USEC_PER_MSEC)                /* … until nobody was answered for so long … */
+#define STARTS_AGE_MAX (500 * USEC_PER_MSEC)            /* … but not longer than this; then … */
+#define STARTS_BATCH 16u                                /* … so many are taken at once */
 #define ERROR_CODE_LENGTH_MAX 64u                       /* of a code that a step gives */
 #define FAILURE_LOG_MAX 4096u                            /* bytes of failure.log */
 #define PREPARE_TRIES_MAX 5u
@@ -211,7 +212,8 @@ struct Engine {
         Scheduler scheduler;
         Timers *timers;
         QUEUE_HEAD(EngineRun) starts;                   /* created, and not decided yet */
-        usec_t starts_since;
+        usec_t starts_since;                            /* when the first came into an empty queue; CLOCK_MONOTONIC, as is: */
+        usec_t last_answer;                              /* when a commit last answered somebody */
         QUEUE_HEAD(EngineRun) stale;                    /* facts wait to be fed, or it must be decided again */
         sd_event_source *starts_source;
 

@@ -179,10 +179,6 @@ static int start(Engine *e, EngineRun *er, const Stamp *now, bool deferred) {
                 e->turn->n_starts += e->scheduler.used == used;
                 return r;
         }
-        if (!e->starts.first)
-                e->starts_since = now->mono;
-        else if (usec_sub(now->mono, e->starts_since) > STARTS_AGE_MAX)
-                (void) sd_event_source_set_priority(e->starts_source, 0);
         engine_defer_start(e, er);
         return turn_arm(e);
 }

@@ -100,28 +100,45 @@ void engine_run_retire(EngineRun *er) {
 
 /* ---- starts that wait ---- */
 
+/* While people ask for starts, answering them goes first: those that wait are looked at when nobody was answered for some moments. Once
+ * the first has waited too long they go before I/O, until none is left. */
 void engine_arm_starts(Engine *e) {
-        if (e->starts.first && e->storage != STORAGE_FAILING && !e->stopping)
-                (void) sd_event_source_set_enabled(e->starts_source, SD_EVENT_ONESHOT);
+        usec_t quiet = usec_add(e->last_answer, STARTS_QUIET), aged = usec_add(e->starts_since, STARTS_AGE_MAX);
+
+        if (!e->starts.first || e->storage == STORAGE_FAILING || e->stopping)
+                return;
+        (void) sd_event_source_set_priority(e->starts_source, aged < quiet ? 0 : PRIORITY_STARTS);
+        (void) sd_event_source_set_time(e->starts_source, MIN(quiet, aged));
+        (void) sd_event_source_set_enabled(e->starts_source, SD_EVENT_ONESHOT);
 }
 
 void engine_defer_start(Engine *e, EngineRun *er) {
+        bool first = !e->starts.first;
+
         if (er->in_starts)
                 return;
         er->in_starts = true;
         QUEUE_PUSH(starts, &e->starts, er);
+        if (!first)
+                return;                                 /* the timer asks again when it was not quiet long enough */
+        e->starts_since = now_usec(CLOCK_MONOTONIC);
         engine_arm_starts(e);
 }
 
-static int on_starts(sd_event_source *s, void *userdata) {
-        Engine *e = userdata;
-        int r = sd_event_source_set_priority(s, PRIORITY_STARTS);
+static bool starts_are_due(const Engine *e) {
+        usec_t now = now_usec(CLOCK_MONOTONIC);
 
-        for (unsigned n = 0; r >= 0 && n < STARTS_BATCH && e->starts.first && e->storage != STORAGE_FAILING; n++) {
+        return now >= usec_add(e->last_answer, STARTS_QUIET) || now >= usec_add(e->starts_since, STARTS_AGE_MAX);
+}
+
+static int on_starts(sd_event_source *s, uint64_t usec, void *userdata) {
+        Engine *e = userdata;
+        int r = 0;
+
+        for (unsigned n = starts_are_due(e) ? STARTS_BATCH : 0; r >= 0 && n > 0 && e->starts.first && e->storage != STORAGE_FAILING; n--) {
                 Stamp now = engine_now(e);
                 r = turn_decide(e, e->starts.first, &now, scheduler_grant(&e->scheduler));
         }
-        e->starts_since = now_usec(CLOCK_MONOTONIC);
         engine_arm_starts(e);
         return r == -ENOMEM ? turn_arm(e) : r;
 }
@@ -159,7 +176,7 @@ static int add_sources(Engine *e) {
         if (r >= 0)
                 r = add_timer(e, &e->hold_source, 1, commit_on_time, PRIORITY_COMMIT, "commit-held");
         if (r >= 0)
-                r = add_defer(e, &e->starts_source, on_starts, PRIORITY_STARTS, "starts");
+                r = add_timer(e, &e->starts_source, 1, on_starts, PRIORITY_STARTS, "starts");
         if (r >= 0)
                 r = add_timer(e, &e->storage_source, USEC_PER_MSEC, storage_on_retry, 0, "storage-retry");
         return r < 0 ? r : timers_new(e->event, PRIORITY_DEADLINES, turn_on_deadline, e, &e->timers);

@@ -188,8 +188,17 @@ void world_write(World *w, const char *name, const char *text) {
 
 /* ---- driving ---- */
 
+/* The quiet that starts wait for has come. False: none waits for it. */
+static bool pass_quiet(World *w) {
+        if (!w->engine->starts.first || w->engine->last_answer == 0)
+                return false;
+        w->engine->last_answer = 0;
+        engine_arm_starts(w->engine);
+        return true;
+}
+
 void world_turn(World *w) {
-        while (sd_event_run(w->event, 0) > 0)
+        while (sd_event_run(w->event, 0) > 0 || pass_quiet(w))
                 ;
 }
 
