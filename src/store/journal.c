@@ -1,14 +1,24 @@
 /* Events and the definitions that they were made under. Rows are only ever added; what they mean is the engine's business.
  *
+ * An event's key is its run's number and, in the low bits, its own: events are clustered by run, and a new one at the end of the table, which
+ * those of new runs are, costs SQLite no look at its neighbours.
+ *
  * A definition is stored once, whatever number of runs share it, and is found by its hash. */
 #include "store-internal.h"
+
+#define SEQ_BITS 31                                     /* with the 32 of the run: a positive 64-bit integer */
+#define SEQ_MAX INT32_MAX
+
+static sqlite3_int64 event_id(uint32_t run, uint32_t seq) {
+        return (sqlite3_int64) ((uint64_t) run << SEQ_BITS | seq);
+}
 
 static int append_refused(Store *s, const EventRow *row) {
         int r = store_writable(s);
 
         if (r < 0)
                 return r;
-        if (row->run == 0 || row->seq == 0 || !row->type)
+        if (row->run == 0 || row->seq == 0 || row->seq > SEQ_MAX || !row->type)
                 return store_fail_write(s, -EINVAL);
         return 0;
 }
@@ -20,22 +30,21 @@ int store_append_event(Store *s, const EventRow *row) {
         r = append_refused(s, row);
         if (r < 0)
                 return r;
-        r = store_statement(s, SQL_EVENT_APPEND, "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", &st);
+        r = store_statement(s, SQL_EVENT_APPEND, "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)", &st);
         if (r < 0)
                 return store_fail_write(s, r);
 
-        bound = sqlite3_bind_int64(st, 1, row->run);
-        bound |= sqlite3_bind_int64(st, 2, row->seq);
-        bound |= bind_u64(st, 3, row->at);
-        bound |= bind_u64(st, 4, row->boot_at);
-        bound |= sqlite3_bind_int64(st, 5, row->boot);
-        bound |= row->uid == UINT32_MAX ? sqlite3_bind_null(st, 6) : sqlite3_bind_int64(st, 6, row->uid);
-        bound |= bind_text(st, 7, row->user);
-        bound |= bind_text(st, 8, row->type);
-        bound |= bind_text(st, 9, row->activity);
-        bound |= sqlite3_bind_int64(st, 10, row->attempt);
-        bound |= bind_text(st, 11, row->step);
-        bound |= bind_text(st, 12, row->data);
+        bound = sqlite3_bind_int64(st, 1, event_id(row->run, row->seq));
+        bound |= bind_u64(st, 2, row->at);
+        bound |= bind_u64(st, 3, row->boot_at);
+        bound |= sqlite3_bind_int64(st, 4, row->boot);
+        bound |= row->uid == UINT32_MAX ? sqlite3_bind_null(st, 5) : sqlite3_bind_int64(st, 5, row->uid);
+        bound |= bind_text(st, 6, row->user);
+        bound |= bind_text(st, 7, row->type);
+        bound |= bind_text(st, 8, row->activity);
+        bound |= sqlite3_bind_int64(st, 9, row->attempt);
+        bound |= bind_text(st, 10, row->step);
+        bound |= bind_text(st, 11, row->data);
         return store_execute(s, st, bound);
 }
 
@@ -49,7 +58,7 @@ static int event_row(sqlite3_stmt *st, void *userdata) {
         const EventQuery *q = userdata;
         const EventRow row = {
                 .run = q->run,
-                .seq = column_u32(st, 0),
+                .seq = (uint32_t) (sqlite3_column_int64(st, 0) & SEQ_MAX),
                 .at = column_u64(st, 1),
                 .boot_at = column_u64(st, 2),
                 .boot = column_u32(st, 3),
@@ -72,13 +81,15 @@ int store_load_events(Store *s, uint32_t run, uint32_t from_seq, uint32_t max, E
         sqlite3_stmt *st = NULL;
         int r, bound;
 
+        if (from_seq > SEQ_MAX)
+                return 0;
         r = store_statement(s, SQL_EVENT_LOAD,
-                            "SELECT seq, at, boot_at, boot, uid, user, type, activity, attempt, step, data FROM events"
-                            " WHERE run = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3", &st);
+                            "SELECT id, at, boot_at, boot, uid, user, type, activity, attempt, step, data FROM events"
+                            " WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3", &st);
         if (r < 0)
                 return r;
-        bound = sqlite3_bind_int64(st, 1, run);
-        bound |= sqlite3_bind_int64(st, 2, from_seq);
+        bound = sqlite3_bind_int64(st, 1, event_id(run, from_seq));
+        bound |= sqlite3_bind_int64(st, 2, event_id(run, SEQ_MAX));
         bound |= sqlite3_bind_int64(st, 3, max == 0 ? -1 : (sqlite3_int64) max);
         return store_query(s, st, bound, event_row, &q);
 }

@@ -1,7 +1,9 @@
 /* One row per run, for lists, counts and the search for a run of the same key. The truth is the journal; a row says what the last commit left.
  *
- * Most updates are progress of a run whose state stays: such a one must touch one page and no index. Hence three statements for one verb, tried in this
- * order: the one that needs everything indexed to be unchanged, the one that also moves the state, and the one that takes anything. */
+ * Most updates are progress of a run whose state stays: such a one must touch one page and no index. Hence several statements for one verb, tried in this
+ * order: the one that needs everything indexed to be unchanged, the one that also moves the state, the one that takes anything, and the one for a row that
+ * is not there yet, where one begins with a new run. None is an upsert and none but the ones that move a state has a trigger: SQLite keeps the pages of such
+ * a statement so that it can be taken back alone, and here what fails is taken back with its whole transaction. */
 #include "store-internal.h"
 #include "strbuf.h"
 
@@ -20,8 +22,8 @@ typedef struct RunStatement {
 static const RunStatement run_writes[] = {
         { SQL_RUN_TOUCH, "UPDATE runs SET " RUN_PROGRESS " WHERE " RUN_SAME_KEYS " AND state = ?4" },
         { SQL_RUN_MOVE, "UPDATE runs SET state = ?4, " RUN_PROGRESS " WHERE " RUN_SAME_KEYS },
-        { SQL_RUN_PUT, "INSERT INTO runs(" RUN_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
-                       " ON CONFLICT(id) DO UPDATE SET runbook = ?2, state = ?4, created_at = ?6, dedup_key = ?19, " RUN_PROGRESS },
+        { SQL_RUN_CHANGE, "UPDATE runs SET runbook = ?2, state = ?4, created_at = ?6, dedup_key = ?19, " RUN_PROGRESS " WHERE id = ?1" },
+        { SQL_RUN_NEW, "INSERT INTO runs(" RUN_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)" },
 };
 
 static int bind_run(sqlite3_stmt *st, const RunRow *row) {
@@ -63,7 +65,21 @@ static int write_run(Store *s, const RunStatement *w, const RunRow *row) {
         return sqlite3_changes(s->db) > 0;
 }
 
+/* Moves between states are counted by triggers; rows that come by this. */
+static int count_new(Store *s, RunState state) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        if (state != RUN_EXHAUSTED && state != RUN_DLQ)
+                return 0;
+        r = store_statement(s, SQL_COUNT_NEW, "UPDATE counts SET n = n + 1 WHERE state = ?1", &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+        return store_execute(s, st, bind_text(st, 1, run_state_to_string(state)));
+}
+
 int store_put_run(Store *s, const RunRow *row) {
+        size_t i;
         int r;
 
         r = store_writable(s);
@@ -73,13 +89,15 @@ int store_put_run(Store *s, const RunRow *row) {
                 return store_fail_write(s, -EINVAL);
 
         /* A number beyond the last one is a new run: nothing to update. */
-        for (size_t i = row->id > s->last_run ? ELEMENTSOF(run_writes) - 1 : 0; i < ELEMENTSOF(run_writes); i++) {
+        for (i = row->id > s->last_run ? ELEMENTSOF(run_writes) - 1 : 0; i < ELEMENTSOF(run_writes); i++) {
                 r = write_run(s, run_writes + i, row);
                 if (r < 0)
                         return r;
                 if (r > 0)
                         break;
         }
+        if (i == ELEMENTSOF(run_writes) - 1 && (r = count_new(s, row->state)) < 0)
+                return r;
         s->last_run = MAX(s->last_run, row->id);
         return 0;
 }

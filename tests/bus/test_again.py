@@ -68,7 +68,7 @@ class Replays(Base):
         """All that the store has of a run. It belongs to the daemon alone while that runs."""
         self.assertEqual(self.daemon.stop(), 0)
         with contextlib.closing(sqlite3.connect(os.path.join(self.daemon.state, 'runbookd.db'))) as db:
-            found = [db.execute('SELECT * FROM %s WHERE %s = ? ORDER BY 1, 2' % t, (run.id,)).fetchall() for t in (('runs', 'id'), ('events', 'run'))]
+            found = [db.execute('SELECT * FROM %s WHERE %s = ? ORDER BY 1, 2' % t, (run.id,)).fetchall() for t in (('runs', 'id'), ('events', 'id >> 31'))]
         self.daemon.start()
         self.assertTrue(all(found))
         return found

@@ -33,7 +33,7 @@ static void test_event_round_trip(void **state) {
                 { .run = 7, .seq = 2, .at = USEC_INFINITY, .boot_at = USEC_INFINITY, .boot = UINT32_MAX, .uid = UINT32_MAX - 1, .user = "root", .type = "x",
                   .activity = "p/a", .attempt = UINT32_MAX, .step = "s", .data = "{\"a\":[1,2]}" },
                 { .run = 7, .seq = 3, .uid = 0, .user = "", .type = "'); DROP TABLE events; --", .activity = "\"ä€😀", .step = "", .data = "" },
-                { .run = 7, .seq = UINT32_MAX, .uid = 1000, .type = "last" },
+                { .run = 7, .seq = INT32_MAX, .uid = 1000, .type = "last" },
         };
         const EventRow *next = rows;
 
@@ -106,7 +106,7 @@ static void test_event_long(void **state) {
 
 static void test_event_refused(void **state) {
         Fixture *f = *state;
-        EventRow bad[] = { event_of(0, 1), event_of(1, 0), event_of(1, 1) };
+        EventRow bad[] = { event_of(0, 1), event_of(1, 0), event_of(1, 1), event_of(1, (uint32_t) INT32_MAX + 1) };
         const EventRow good = event_of(1, 1);
 
         bad[2].type = NULL;

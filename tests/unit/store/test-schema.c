@@ -37,6 +37,25 @@ static void test_from_scratch(void **state) {
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static int expect_in_order(void *userdata, const EventRow *row) {
+        static const EventRow expected[] = {
+                { .run = 5, .seq = 1, .at = 10, .boot_at = 11, .uid = 0, .type = "first" },
+                { .run = 5, .seq = 2, .at = 20, .boot_at = 21, .uid = UINT32_MAX, .type = "second", .attempt = 3 },
+                { .run = UINT32_MAX, .seq = 1, .at = 30, .boot_at = 31, .uid = UINT32_MAX, .type = "far" },
+        };
+        unsigned *n = userdata;
+        const EventRow *e = &expected[(*n)++];
+
+        assert_int_equal(row->run, e->run);
+        assert_int_equal(row->seq, e->seq);
+        assert_int_equal(row->at, e->at);
+        assert_int_equal(row->boot_at, e->boot_at);
+        assert_int_equal(row->uid, e->uid);
+        assert_int_equal(row->attempt, e->attempt);
+        assert_string_equal(row->type, e->type);
+        return 0;
+}
+
 static void test_second_migration(void **state) {
         const Migration table[] = {
                 schema_migrations[0],
@@ -55,6 +74,26 @@ static void test_second_migration(void **state) {
         assert_int_equal(schema_check(db, 1, &version), -EPROTO);
         assert_int_equal(version, 0);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* What the first version has written is read by this one. */
+static void test_events_by_one_number(void **state) {
+        Fixture *f = *state;
+        sqlite3 *db = open_raw(f);
+        unsigned n = 0;
+
+        assert_ok(schema_migrate(db, schema_migrations, 1, 0));
+        exec_ok(db, "INSERT INTO runs VALUES(5,'r','d','dlq',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL);"
+                    "INSERT INTO events VALUES(5,2,20,21,1,NULL,NULL,'second','a',3,'s','{}'), (5,1,10,11,1,0,'root','first',NULL,0,NULL,NULL),"
+                    " (4294967295,1,30,31,1,NULL,NULL,'far',NULL,0,NULL,NULL)");
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        (void) fixture_open(f, DURABILITY_FULL, NULL);
+        assert_ok(store_load_events(f->store, 5, 1, 0, expect_in_order, &n));
+        assert_int_equal(n, 2);
+        assert_ok(store_load_events(f->store, UINT32_MAX, 1, 0, expect_in_order, &n));
+        assert_int_equal(n, 3);
+        assert_ok(store_count_state(f->store, RUN_DLQ, &n));
+        assert_int_equal(n, 1);
 }
 
 static void test_failing_migration(void **state) {
@@ -97,6 +136,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 store_test(test_from_scratch),
                 store_test(test_second_migration),
+                store_test(test_events_by_one_number),
                 store_test(test_failing_migration),
                 store_test(test_foreign),
         };

@@ -277,7 +277,8 @@ static void test_newer_schema(void **state) {
         expect_refused(f, -EPROTO, f->database);
         expect_refused(f, -EPROTO, "1000");
         /* The lock is free again, and so is the file. */
-        run_raw(f->database, "PRAGMA user_version = 1");
+        _cleanup_free_ char *back = xasprintf("PRAGMA user_version = %u", schema_version);
+        run_raw(f->database, back);
         fixture_open(f, DURABILITY_FULL, NULL);
 }
 
