@@ -288,7 +288,7 @@ static void put_escape(Writer *w, unsigned char c) {
 }
 
 static void put_string(Writer *w, const char *s, size_t n) {
-        put(w, "\"");
+        put_n(w, "\"", 1);
         for (size_t i = 0; i < n && w->n <= w->max;) {
                 size_t run = i;
                 while (run < n && (unsigned char) s[run] >= 0x20 && s[run] != '"' && s[run] != '\\')
@@ -298,7 +298,7 @@ static void put_string(Writer *w, const char *s, size_t n) {
                 if (i < n)
                         put_escape(w, (unsigned char) s[i++]);
         }
-        put(w, "\"");
+        put_n(w, "\"", 1);
 }
 
 static void put_number(Writer *w, const Json *j) {
@@ -327,22 +327,28 @@ static void put_array(Writer *w, const Json *j, unsigned depth) {
         put(w, "]");
 }
 
-static void put_object(Writer *w, const Json *j, unsigned depth) {
-        bool any = false;
-        put(w, "{");
+/* *any: there are members before these, or these. */
+static void put_members(Writer *w, const Json *j, unsigned depth, bool *any) {
         JSON_OBJECT_FOREACH(j, k, v) {
                 if (w->n > w->max)
                         return;
-                put(w, any ? "," : "");
+                if (*any)
+                        put_n(w, ",", 1);
                 put_line(w, depth + 1);
                 put_string(w, k, strlen(k));
                 put(w, w->pretty ? ": " : ":");
                 put_value(w, v, depth + 1);
-                any = true;
+                *any = true;
         }
+}
+
+static void put_object(Writer *w, const Json *j, unsigned depth) {
+        bool any = false;
+        put_n(w, "{", 1);
+        put_members(w, j, depth, &any);
         if (any)
                 put_line(w, depth);
-        put(w, "}");
+        put_n(w, "}", 1);
 }
 
 static void put_value(Writer *w, const Json *j, unsigned depth) {
@@ -374,6 +380,20 @@ char *json_to_string(const Json *j, bool pretty) {
         Writer w = {.text = &b, .max = SIZE_MAX, .pretty = pretty};
         put_value(&w, j, 0);
         return strbuf_take(&b);
+}
+
+#define MEMBERS_TEXT_USUAL 256                          /* bytes; more is a matter of growing */
+
+char *json_members_to_string(const Json *a, const Json *b) {
+        _cleanup_strbuf_ StrBuf text = {};
+        Writer w = {.text = &text, .max = SIZE_MAX};
+        bool any = false;
+        (void) strbuf_reserve(&text, MEMBERS_TEXT_USUAL);
+        put_n(&w, "{", 1);
+        put_members(&w, a, 0, &any);
+        put_members(&w, b, 0, &any);
+        put_n(&w, "}", 1);
+        return strbuf_take(&text);
 }
 
 size_t json_size(const Json *j, size_t max) {

@@ -49,6 +49,7 @@ bool json_equal(const Json *a, const Json *b);          /* deep; 1 and 1.0 are e
 Json *json_copy(const Json *j);                         /* deep */
 /* Compact, and with `pretty` two-space indented; new string; slashes not escaped. */
 char *json_to_string(const Json *j, bool pretty);
+char *json_members_to_string(const Json *a, const Json *b); /* one object of the members of both; they have none in common, either may be NULL */
 /* Strict JSON text of n bytes, nesting at most 64. -EINVAL: not JSON; duplicate keys refused. */
 int json_parse(const char *text, size_t n, Json **ret);
 /* Bytes of the compact form, counting stops past max. */

@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-/* Makes room for n more bytes and the NUL; false when the buffer has failed, now or before. */
-static bool strbuf_reserve(StrBuf *b, size_t n) {
+bool strbuf_reserve(StrBuf *b, size_t n) {
         size_t need;
         if (b->failed || __builtin_add_overflow(b->n, n, &need) || __builtin_add_overflow(need, 1, &need) ||
             !GREEDY_REALLOC(b->s, b->allocated, need))

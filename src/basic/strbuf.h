@@ -11,6 +11,7 @@ typedef struct StrBuf {
         bool failed;
 } StrBuf;
 
+bool strbuf_reserve(StrBuf *b, size_t n);               /* room for n more bytes and the NUL; false when the buffer has failed, now or before */
 void strbuf_append(StrBuf *b, const char *s);
 void strbuf_append_n(StrBuf *b, const char *s, size_t n);
 void strbuf_append_c(StrBuf *b, char c);

@@ -106,6 +106,18 @@ static const char *state_name(const Event *e, unsigned f) {
                                        : NULL;
 }
 
+/* Those of the type's fields that this one has. */
+static unsigned fields_of(const Event *e) {
+        unsigned f = types[e->type].fields;
+
+        f &= ~(e->reason ? 0 : F_REASON);
+        f &= ~(e->error ? 0 : F_ERROR);
+        f &= ~(e->outputs ? 0 : F_OUTPUTS);
+        f &= ~(e->until > 0 || e->span > 0 ? 0 : F_UNTIL);
+        f &= ~(e->interrupted || e->clean ? 0 : F_INTERRUPTED);
+        return f;
+}
+
 static int encode_fields(const Event *e, unsigned f, Json *j) {
         const char *state = state_name(e, f);
         int r = 0;
@@ -114,7 +126,7 @@ static int encode_fields(const Event *e, unsigned f, Json *j) {
                 r = json_set_string(j, "state", state);
         if (r >= 0 && f & F_CAUSE)
                 r = json_set_string(j, "cause", cause_to_string(e->cause));
-        if (r >= 0 && f & F_REASON && e->reason)
+        if (r >= 0 && f & F_REASON)
                 r = json_set_string(j, "reason", e->reason);
         if (r >= 0 && f & F_EXIT && e->exit_code >= 0)
                 r = json_set_int(j, "exitCode", e->exit_code);
@@ -122,9 +134,9 @@ static int encode_fields(const Event *e, unsigned f, Json *j) {
                 r = json_set_bool(j, "started", false);
         if (r >= 0 && f & F_EXIT && e->log_end > 0)
                 r = json_set_uint(j, "logEnd", e->log_end);
-        if (r >= 0 && f & F_ERROR && e->error)
+        if (r >= 0 && f & F_ERROR)
                 r = json_set(j, "error", json_ref(e->error));
-        if (r >= 0 && f & F_OUTPUTS && e->outputs)
+        if (r >= 0 && f & F_OUTPUTS)
                 r = json_set(j, "outputs", json_ref(e->outputs));
         if (r >= 0 && f & F_UNTIL && e->until > 0)
                 r = json_set_uint(j, "until", e->until);
@@ -138,22 +150,21 @@ static int encode_fields(const Event *e, unsigned f, Json *j) {
 }
 
 int event_encode(const Event *e, char **ret) {
-        _cleanup_json_ Json *j = json_new_object();
+        _cleanup_json_ Json *fields = NULL;
+        unsigned f = fields_of(e);
         int r;
 
-        if (!j)
-                return -ENOMEM;
-        r = encode_fields(e, types[e->type].fields, j);
-        if (r < 0)
-                return r;
-        JSON_OBJECT_FOREACH(e->data, key, value)
-                if ((r = json_set(j, key, json_ref(value))) < 0)
+        if (f != 0) {
+                fields = json_new_object();
+                r = fields ? encode_fields(e, f, fields) : -ENOMEM;
+                if (r < 0)
                         return r;
-        if (json_length(j) == 0) {
+        }
+        if (json_length(fields) == 0 && json_length(e->data) == 0) {
                 *ret = NULL;
                 return 0;
         }
-        *ret = json_to_string(j, false);
+        *ret = json_members_to_string(fields, e->data);
         return *ret ? 0 : -ENOMEM;
 }
 
