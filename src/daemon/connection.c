@@ -10,14 +10,15 @@
 
 #define RETRY_MIN (100 * USEC_PER_MSEC)
 #define RETRY_MAX (10 * USEC_PER_SEC)
+#define MESSAGES_MAX 64u                                /* taken at once */
 #define NAME_OWNED 1                                    /* answers to RequestName */
 #define NAME_ALREADY_OWNED 4
 
 struct Connection {
         ConnectionOptions options;
         sd_bus *bus;
-        sd_bus_slot *lost_slot, *name_slot;
-        sd_event_source *retry;
+        sd_bus_slot *lost_slot, *name_slot, *any_slot;
+        sd_event_source *retry, *more;
         usec_t delay;
         bool attached, want_name;
 };
@@ -38,6 +39,7 @@ static void drop(Connection *c) {
         c->attached = false;
         c->lost_slot = sd_bus_slot_unref(c->lost_slot);
         c->name_slot = sd_bus_slot_unref(c->name_slot);
+        c->any_slot = sd_bus_slot_unref(c->any_slot);
         if (c->bus)
                 (void) sd_bus_detach_event(c->bus);
         c->bus = sd_bus_close_unref(c->bus);
@@ -50,6 +52,7 @@ Connection *connection_free(Connection *c) {
                 (void) sd_bus_flush(c->bus);
         drop(c);
         sd_event_source_disable_unref(c->retry);
+        sd_event_source_disable_unref(c->more);
         free(c);
         return NULL;
 }
@@ -85,6 +88,31 @@ int connection_request_name(Connection *c) {
         return c->bus ? request_name(c) : 0;
 }
 
+/* ---- what comes in ---- */
+
+/* The event loop takes one message in each of its rounds. Where one has come there may be more: they are taken in one. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Connection *c = userdata;
+        (void) sd_event_source_set_enabled(c->more, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+/* What goes wrong here goes wrong once more where the loop asks the connection. */
+static int on_more(sd_event_source *s, void *userdata) {
+        Connection *c = userdata;
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = sd_bus_ref(c->bus);
+        for (unsigned n = 0; n < MESSAGES_MAX && bus && bus == c->bus && sd_bus_process(bus, NULL) > 0; n++)
+                ;
+        return 0;
+}
+
+static int take_many(Connection *c) {
+        int r = c->more ? 0 : sd_event_add_defer(c->options.event, &c->more, on_more, c);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(c->more, SD_EVENT_OFF);
+        return r < 0 ? r : sd_bus_add_filter(c->bus, &c->any_slot, on_message, c);
+}
+
 /* ---- the connection ---- */
 
 static int arm_retry(Connection *c);
@@ -108,6 +136,8 @@ static int open_bus(Connection *c) {
         (void) sd_bus_set_exit_on_disconnect(c->bus, false);
         r = sd_bus_match_signal_async(c->bus, &c->lost_slot, "org.freedesktop.DBus.Local", NULL, "org.freedesktop.DBus.Local",
                                       "Disconnected", on_lost, NULL, c);
+        if (r >= 0)
+                r = take_many(c);
         if (r >= 0)
                 r = c->options.attach(c->options.userdata, c->bus);
         c->attached = r >= 0;
