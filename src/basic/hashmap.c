@@ -10,6 +10,7 @@
 #define HASH_REMOVED 1u
 #define HASH_FIRST 2u                                   /* hashes of entries start here */
 #define CAPACITY_MIN 16u
+#define CAPACITY_KEPT 64u                               /* of a table that has become empty; a larger one is given back */
 
 typedef union Key {
         const char *string;
@@ -174,6 +175,10 @@ static void *table_remove(Table *t, Key key) {
         *e = (Entry) {.hash = HASH_REMOVED};
         t->n_entries--;
         t->n_removed++;
+        if (t->n_entries == 0 && t->capacity > CAPACITY_KEPT) {
+                free(t->entries);
+                *t = (Table) {.strings = t->strings};
+        }
         return value;
 }
 

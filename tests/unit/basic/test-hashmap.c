@@ -120,6 +120,30 @@ static void test_integers(void **state) {
         assert_int_equal(sum, 99 * 100 / 2);
 }
 
+/* A large table that has become empty starts anew, also under who walks through it. */
+static void test_emptied(void **state) {
+        _cleanup_(intmap_freep) IntMap *m = intmap_new();
+        _cleanup_(hashmap_freep) Hashmap *h = hashmap_new();
+        size_t i = 0, n = 0;
+        const char *name;
+        uint64_t key;
+
+        for (unsigned round = 0; round < 3; round++, i = 0) {
+                for (uint64_t k = 0; k < MANY; k++) {
+                        assert_ok(intmap_put(m, k, names[k]));
+                        assert_ok(hashmap_put(h, names[k], names[k]));
+                }
+                for (n = 0; intmap_iterate(m, &i, &key, NULL); n++)
+                        assert_ptr_equal(intmap_remove(m, key), names[key]);
+                assert_int_equal(n, MANY);
+                assert_null(intmap_get(m, 1));
+                for (i = n = 0; hashmap_iterate(h, &i, &name, NULL); n++)
+                        assert_ptr_equal(hashmap_remove(h, name), name);
+                assert_int_equal(n, MANY);
+                assert_int_equal(hashmap_size(h) + intmap_size(m), 0);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_put_get_remove, make_names),
         cmocka_unit_test(test_null_is_empty),
@@ -128,5 +152,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_iterate_and_remove),
         cmocka_unit_test(test_churn),
         cmocka_unit_test(test_integers),
+        cmocka_unit_test_setup(test_emptied, make_names),
 };
 TEST_MAIN(tests)
