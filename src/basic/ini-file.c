@@ -269,17 +269,6 @@ int ini_parse_sec(const IniItem *item, const char *value, void *target) {
         return 0;
 }
 
-int ini_parse_bool(const IniItem *item, const char *value, void *target) {
-        static const char *const words[2][4] = {{"no", "false", "off", "0"}, {"yes", "true", "on", "1"}};
-        for (size_t v = 0; v < 2; v++)
-                for (size_t i = 0; i < ELEMENTSOF(words[v]); i++)
-                        if (strcasecmp(value, words[v][i]) == 0) {
-                                *(bool *) ((char *) target + item->offset) = v == 1;
-                                return 0;
-                        }
-        return -EINVAL;
-}
-
 int ini_parse_text(const IniItem *item, const char *value, void *target) {
         char **field = (char **) (void *) ((char *) target + item->offset);
         char *copy = *value ? strdup(value) : NULL;

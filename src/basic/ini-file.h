@@ -17,7 +17,6 @@ struct IniItem {
 int ini_parse_unsigned(const IniItem *item, const char *value, void *target);   /* unsigned */
 int ini_parse_u64(const IniItem *item, const char *value, void *target);        /* uint64_t; suffixes K M G T */
 int ini_parse_sec(const IniItem *item, const char *value, void *target);        /* usec_t; bare numbers are seconds */
-int ini_parse_bool(const IniItem *item, const char *value, void *target);       /* bool */
 int ini_parse_text(const IniItem *item, const char *value, void *target);       /* char*, replaces and frees the old one; empty sets NULL */
 
 #define INI_FILE_MAX (1024u * 1024u)

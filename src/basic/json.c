@@ -211,12 +211,54 @@ static bool object_equal(const Json *a, const Json *b) {
         return true;
 }
 
-static bool number_equal(const Json *a, const Json *b) {
-        if (json_type(a) != json_type(b))
-                return json_double(a) == json_double(b);
-        if (json_type(a) == JSON_DOUBLE)
-                return json_object_get_double(a) == json_object_get_double(b);
-        return json_object_get_int64(a) == json_object_get_int64(b) && json_object_get_uint64(a) == json_object_get_uint64(b);
+static int compare_doubles(double a, double b) {
+        if (isnan(a) || isnan(b))
+                return (isnan(a) != 0) - (isnan(b) != 0);
+        return a < b ? -1 : a > b;
+}
+
+/* An integer of 64 bits may have more digits than a double: what decides between the two is the double's whole part. */
+static int compare_int_double(int64_t a, double b) {
+        if (b >= 0x1p63 || isnan(b))
+                return -1;
+        if (b < -0x1p63)
+                return 1;
+        int64_t whole = (int64_t) b;
+        if (a != whole)
+                return a < whole ? -1 : 1;
+        return compare_doubles(0, b - (double) whole);
+}
+
+/* From 2^63 on, every double is whole. */
+static int compare_big_double(uint64_t a, double b) {
+        if (b >= 0x1p64 || isnan(b))
+                return -1;
+        if (b < 0x1p63)
+                return 1;
+        return a < (uint64_t) b ? -1 : a > (uint64_t) b;
+}
+
+static int compare_whole_double(const Json *a, double b) {
+        return is_big(a) ? compare_big_double(json_object_get_uint64(a), b) : compare_int_double(json_object_get_int64(a), b);
+}
+
+static int compare_whole(const Json *a, const Json *b) {
+        int64_t i = json_object_get_int64(a), k = json_object_get_int64(b);
+        if (i != k)
+                return i < k ? -1 : 1;
+        uint64_t u = json_object_get_uint64(a), v = json_object_get_uint64(b);
+        return u < v ? -1 : u > v;
+}
+
+int json_compare_numbers(const Json *a, const Json *b) {
+        bool x = json_type(a) == JSON_INT, y = json_type(b) == JSON_INT;
+        if (x && y)
+                return compare_whole(a, b);
+        if (x)
+                return compare_whole_double(a, json_double(b));
+        if (y)
+                return -compare_whole_double(b, json_double(a));
+        return compare_doubles(json_double(a), json_double(b));
 }
 
 bool json_equal(const Json *a, const Json *b) {
@@ -224,7 +266,7 @@ bool json_equal(const Json *a, const Json *b) {
         if (a == b)
                 return true;
         if ((ta == JSON_INT || ta == JSON_DOUBLE) && (tb == JSON_INT || tb == JSON_DOUBLE))
-                return number_equal(a, b);
+                return json_compare_numbers(a, b) == 0;
         if (ta != tb)
                 return false;
 
@@ -522,81 +564,4 @@ int json_parse(const char *text, size_t n, Json **ret) {
         }
         *ret = TAKE_PTR(b.root);
         return 0;
-}
-
-static int dispatch_string(const Json *j, char **field) {
-        char *s = NULL;
-        if (j && (json_type(j) != JSON_STRING || strlen(json_string(j)) != json_string_length(j)))
-                return -EINVAL;
-        if (j && !(s = strdup(json_string(j))))
-                return -ENOMEM;
-        free(*field);
-        *field = s;
-        return 0;
-}
-
-static int dispatch_uint(const Json *j, uint64_t *field) {
-        if (json_type(j) != JSON_INT || json_object_get_int64(j) < 0)
-                return -EINVAL;
-        *field = json_object_get_uint64(j);
-        return 0;
-}
-
-static int dispatch_int(const Json *j, int64_t *field) {
-        if (json_type(j) != JSON_INT || is_big(j))
-                return -EINVAL;
-        *field = json_object_get_int64(j);
-        return 0;
-}
-
-static int dispatch_bool(const Json *j, bool *field) {
-        if (json_type(j) != JSON_BOOL)
-                return -EINVAL;
-        *field = json_bool(j);
-        return 0;
-}
-
-static int dispatch_field(const JsonDispatch *d, Json *j, void *field) {
-        switch (d->field) {
-        case JSON_FIELD_STRING:
-                return dispatch_string(j, field);
-        case JSON_FIELD_BOOL:
-                return dispatch_bool(j, field);
-        case JSON_FIELD_INT:
-                return dispatch_int(j, field);
-        case JSON_FIELD_UINT:
-                return dispatch_uint(j, field);
-        case JSON_FIELD_JSON:
-                json_unref(*(Json **) field);
-                *(Json **) field = json_ref(j);
-                return 0;
-        }
-        return -EINVAL;
-}
-
-static const JsonDispatch *find_dispatch(const JsonDispatch *table, size_t n, const char *name) {
-        for (size_t i = 0; i < n; i++)
-                if (streq(table[i].name, name))
-                        return table + i;
-        return NULL;
-}
-
-int json_dispatch(const Json *j, const JsonDispatch *table, size_t n, bool strict, void *target, const char **ret_bad) {
-        const char *bad = NULL;
-        int r = json_type(j) == JSON_OBJECT ? 0 : -EINVAL;
-
-        JSON_OBJECT_FOREACH(j, k, v) {
-                const JsonDispatch *d = find_dispatch(table, n, k);
-                if (d)
-                        r = dispatch_field(d, v, (char *) target + d->offset);
-                else
-                        r = strict ? -EINVAL : 0;
-                if (r < 0) {
-                        bad = k;
-                        break;
-                }
-        }
-        if (r < 0 && ret_bad)
-                *ret_bad = bad;
-        return r;
 }

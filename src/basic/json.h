@@ -46,6 +46,7 @@ int json_set_bool(Json *object, const char *key, bool value);
 void json_del(Json *object, const char *key);
 
 bool json_equal(const Json *a, const Json *b);          /* deep; 1 and 1.0 are equal; member order does not matter */
+int json_compare_numbers(const Json *a, const Json *b); /* <0, 0, >0; exact, whatever they are kept as; NaN is above all others */
 Json *json_copy(const Json *j);                         /* deep */
 /* Compact, and with `pretty` two-space indented; new string; slashes not escaped. */
 char *json_to_string(const Json *j, bool pretty);
@@ -54,12 +55,3 @@ char *json_members_to_string(const Json *a, const Json *b); /* one object of the
 int json_parse(const char *text, size_t n, Json **ret);
 /* Bytes of the compact form, counting stops past max. */
 size_t json_size(const Json *j, size_t max);
-
-/* Dispatch tables, for reading objects into structs: returns -EINVAL at the first member of the wrong type or (strict) of an unknown name, which *ret_bad then names (borrowed). */
-typedef enum JsonField { JSON_FIELD_STRING /* char*, strdup */, JSON_FIELD_BOOL /* bool */, JSON_FIELD_INT /* int64_t */, JSON_FIELD_UINT /* uint64_t */, JSON_FIELD_JSON /* Json*, ref */ } JsonField;
-typedef struct JsonDispatch {
-        const char *name;
-        JsonField field;
-        size_t offset;
-} JsonDispatch;
-int json_dispatch(const Json *j, const JsonDispatch *table, size_t n, bool strict, void *target, const char **ret_bad);

@@ -3,6 +3,7 @@
  * file a character of an escaped or folded text stands. */
 #include "tree.h"
 
+#include "digest.h"
 #include "i18n.h"
 #include "tree-internal.h"
 #include "utf8.h"
@@ -220,6 +221,39 @@ int node_to_json(const Node *n, Json **ret) {
         return -EINVAL;
 }
 
+static uint64_t digest_children(const Node *n) {
+        uint64_t h = QUICK_DIGEST_START, sum = 0;
+
+        for (size_t i = 0; i < n->n_children; i++) {
+                uint64_t d = node_digest(n->children[i]);
+
+                h = quick_digest(h, &d, sizeof(d));
+                sum += n->type == NODE_MAP ? quick_digest(d, n->children[i]->key, strlen(n->children[i]->key)) : 0;
+        }
+        return n->type == NODE_MAP ? sum : h;
+}
+
+uint64_t node_digest(const Node *n) {
+        uint8_t type = (uint8_t) n->type;
+        uint64_t h = quick_digest(QUICK_DIGEST_START, &type, sizeof(type)), d;
+
+        switch (n->type) {
+        case NODE_NULL:
+                return h;
+        case NODE_BOOL:
+                return h + n->boolean;
+        case NODE_INT:
+        case NODE_DOUBLE:
+        case NODE_STRING:
+                return quick_digest(h, n->string, n->length);
+        case NODE_LIST:
+        case NODE_MAP:
+                break;
+        }
+        d = digest_children(n);
+        return quick_digest(h, &d, sizeof(d));
+}
+
 static int tree_new(const char *text, size_t n, TreeFormat format, Tree **ret) {
         _cleanup_(tree_freep) Tree *t = calloc(1, sizeof(Tree));
         if (!t)
@@ -262,7 +296,7 @@ static int read_tree(Tree *t, Diagnostics *d) {
                 break;
         }
         if (r >= 0 && !t->root)
-                r = diag_error(d, 0, 0, _("the file is empty"));
+                r = diag_error(d, 1, 1, _("the file is empty"));
         return r;
 }
 

@@ -40,5 +40,7 @@ const Node *tree_root(const Tree *t);
 const Node *node_get(const Node *map, const char *key); /* NULL: no such member, or not a map */
 const char *node_type_name(NodeType t);                 /* translated, with an article where a sentence wants one: "a list" */
 int node_to_json(const Node *n, Json **ret);            /* 0 or -ENOMEM */
+/* Of what it says: not of positions, styles and the order of keys. Numbers count as they are written. */
+uint64_t node_digest(const Node *n) _pure_;
 /* Where the character at byte offset `at` of a scalar's text stands in the file: exact for plain, quoted (escapes counted) and block scalars. */
 void node_position(const Tree *t, const Node *n, size_t at, unsigned *ret_line, unsigned *ret_column);

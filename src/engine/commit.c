@@ -7,6 +7,8 @@
  * While that is told, facts wait and are fed to the other of two turns, so that nothing is told that is not in this one. */
 #include "engine-private.h"
 
+#include "digest.h"
+
 /* ---- before ---- */
 
 /* A slot for this run; false: nothing more can be given out. */
@@ -132,14 +134,6 @@ static int write_events(Engine *e, const Turn *t) {
         return 0;
 }
 
-static uint64_t text_hash(const char *s) {              /* FNV-1a: only says whether a text is still the same */
-        uint64_t h = 0xcbf29ce484222325;
-
-        for (; s && *s; s++)
-                h = (h ^ (uint8_t) *s) * 0x100000001b3;
-        return h;
-}
-
 void row_copy(const RunRow *row, RowCopy *ret) {
         memset(ret, 0, sizeof *ret);                    /* compared as a whole */
         ret->state = row->state;
@@ -149,7 +143,7 @@ void row_copy(const RunRow *row, RowCopy *ret) {
         ret->started_at = row->started_at;
         ret->finished_at = row->finished_at;
         ret->scheduled_for = row->scheduled_for;
-        ret->status_text = text_hash(row->status_text);
+        ret->status_text = quick_digest(QUICK_DIGEST_START, strempty(row->status_text), strlen(strempty(row->status_text)));
 }
 
 /* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. The definition

@@ -28,16 +28,38 @@ static int take_created(void *userdata, const RunRow *row) {
         return 0;
 }
 
-/* How old is the first of the runs that this one is a replay of? One that is gone can't be asked: then the original itself. */
-static int check_age(Engine *e, const Run *original, char **ret_message) {
-        _cleanup_free_ char *window = NULL, *created = NULL;
+/* When was the first of the runs made that this one is a replay of? One that is gone can't be asked: then the original itself. */
+static int first_created(Engine *e, const Run *original, usec_t *ret) {
         usec_t at = original->created_at;
         int r = original->root_run != original->id ? store_get_run(e->store, original->root_run, take_created, &at) : 0;
 
         if (r < 0 && r != -ENOENT)
                 return r;
-        if (e->retry_window == USEC_INFINITY || usec_add(at, e->retry_window) >= now_usec(CLOCK_REALTIME))
+        *ret = at;
+        return 0;
+}
+
+int engine_replay_until(Engine *e, const Run *original, usec_t *ret) {
+        usec_t at;
+        int r = e->retry_window == USEC_INFINITY ? 0 : first_created(e, original, &at);
+
+        if (r >= 0)
+                *ret = e->retry_window == USEC_INFINITY ? USEC_INFINITY : usec_add(at, e->retry_window);
+        return r;
+}
+
+static int check_age(Engine *e, const Run *original, char **ret_message) {
+        _cleanup_free_ char *window = NULL, *created = NULL;
+        usec_t at, until;
+        int r = engine_replay_until(e, original, &until);
+
+        if (r < 0)
+                return r;
+        if (until >= now_usec(CLOCK_REALTIME))
                 return VERDICT_OK;
+        r = first_created(e, original, &at);
+        if (r < 0)
+                return r;
         window = format_timespan(e->retry_window, USEC_PER_SEC);
         created = format_timestamp(at);
         if (!window || !created)

@@ -115,8 +115,11 @@ int engine_rerun(Engine *e, uint32_t run, const Actor *who, const RerunRequest *
 int engine_get_run(Engine *e, uint32_t id, Run **ret);
 bool engine_run_is_live(Engine *e, uint32_t id);
 bool engine_iterate_live(Engine *e, size_t *i, Run **ret);      /* *i starts at 0 */
+/* How long a run that has ended can be replayed: RetryWindowSec after the first of the runs that it replays was made. USEC_INFINITY: for ever. */
+int engine_replay_until(Engine *e, const Run *original, usec_t *ret);
 int engine_list_runs(Engine *e, const RunFilter *f, RunVisitor visit, void *userdata);
 int engine_history(Engine *e, uint32_t run, uint32_t from, uint32_t max, EventVisitor visit, void *userdata);
 /* Path and range of a step's log in its attempt's file: *ret_end UINT64_MAX while it runs. step -1: the whole attempt. attempt 0: the newest. */
 int engine_log_location(Engine *e, uint32_t run, const char *activity, uint32_t attempt, int step, char **ret_path, uint64_t *ret_start, uint64_t *ret_end, bool *ret_running);
+void engine_release_memory(Engine *e);                  /* what is kept for the next change or question */
 void engine_counts(Engine *e, uint32_t *ret_active, uint32_t *ret_on_hold, uint32_t *ret_dead_letter);

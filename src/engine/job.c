@@ -118,6 +118,18 @@ static void step_key(const StepDef *d, char *buf, size_t size) {
         (void) snprintf(buf, size, "%s%u", strempty(step_list_to_string(d->list)), d->number);
 }
 
+/* Once while the daemon lives: what was there before it may have been changed by a step. */
+static int make_workspace(Engine *e, EngineRun *er) {
+        int r = er->workspace_made ? 0 : exec_make_workspace(e->state_directory, er->id);
+
+        if (r == -EEXIST)
+                r = 0;
+        if (r >= 0 && !er->workspace_made && er->run && er->run->payload)
+                r = exec_write_trigger(e->state_directory, er->id, er->run->payload);
+        er->workspace_made = r >= 0;
+        return r;
+}
+
 static int executor_prepare(Job *j) {
         Engine *e = j->engine;
         const StepDef *d = &j->def->steps[j->step];
@@ -137,13 +149,8 @@ static int executor_prepare(Job *j) {
         int r;
 
         step_key(d, key, sizeof key);
-        if (!j->run->workspace_made) {
-                r = exec_make_workspace(e->state_directory, j->run->id);
-                if (r < 0 && r != -EEXIST)
-                        return r;
-                j->run->workspace_made = true;
-        }
-        return e->executor->ops->prepare(e->executor, &c, on_done, j, &j->exec);
+        r = make_workspace(e, j->run);
+        return r < 0 ? r : e->executor->ops->prepare(e->executor, &c, on_done, j, &j->exec);
 }
 
 static int arm_retry(Job *j);

@@ -56,7 +56,8 @@ static int append(Engine *e, uint32_t id, uint32_t seq, const Stamp *now, const 
         _cleanup_free_ char *data = NULL;
         int r;
 
-        if (!event || (reason && !(event->reason = utf8_make_valid(reason, strlen(reason), EVENT_REASON_MAX))))
+        if (!event || login_copy(who->login, &event->login) < 0 ||
+            (reason && !(event->reason = utf8_make_valid(reason, strlen(reason), EVENT_REASON_MAX))))
                 return -ENOMEM;
         event->run_state = state;
         r = event_encode(event, &data);

@@ -76,6 +76,7 @@ int exec_process_new(const ExecutorOptions *o, Executor **ret);
 char *exec_workspace_path(const char *state_directory, uint32_t run);                   /* work/N/workspace; work/N/tmp is TMPDIR */
 char *exec_log_path(const char *state_directory, uint32_t run, const char *activity, uint32_t attempt);
 int exec_make_workspace(const char *state_directory, uint32_t run);                     /* empty; -EEXIST is success */
-int exec_remove_run(const char *state_directory, uint32_t run);                         /* workspace, logs, files of steps */
+/* work/N/trigger.json: what the run was started with, for what is too long for a variable. Its workspace has been made. */
+int exec_write_trigger(const char *state_directory, uint32_t run, const Json *payload);
 /* The last max bytes of [start, end) of an attempt's log, as valid UTF-8, at line starts where it can; for failure.log. end UINT64_MAX: to the end. */
 int exec_log_tail(const char *state_directory, uint32_t run, const char *activity, uint32_t attempt, uint64_t start, uint64_t end, size_t max, char **ret);

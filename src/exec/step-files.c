@@ -1,7 +1,8 @@
 /* Where steps find their things.
  *
- *      work/N/workspace   the run's own directory          work/N/tmp   its TMPDIR
- *      logs/N/…           logs of attempts                 step/…       what steps hand back
+ *      work/N/workspace      the run's own directory       work/N/tmp   its TMPDIR
+ *      work/N/trigger.json   what it was started with
+ *      logs/N/…              logs of attempts              step/…       what steps hand back
  *
  * The state directory and work/ may be passed through by everybody, as steps of other users have their workspaces there; the rest is ours
  * alone. A file in step/ is made by the step that has something to say, not by us, since making a file costs as much as a commit. What a
@@ -87,6 +88,13 @@ int exec_make_workspace(const char *state_directory, uint32_t run) {
         return r;
 }
 
+int exec_write_trigger(const char *state_directory, uint32_t run, const Json *payload) {
+        _cleanup_free_ char *path = xasprintf("%s/work/%" PRIu32 "/trigger.json", state_directory, run);
+        _cleanup_free_ char *text = json_to_string(payload, false);
+
+        return path && text ? write_file_atomic(AT_FDCWD, path, text, strlen(text), 0600) : -ENOMEM;
+}
+
 int step_file_take(int step_fd, const char *name, size_t max, char **ret, size_t *ret_n) {
         int r;
 
@@ -104,62 +112,28 @@ void step_file_remove(int step_fd, const char *name) {
                 (void) remove_tree(step_fd, name);
 }
 
-/* Whether "STORE-RUN-…" is of this store (NULL: any) and this run (0: any). */
-static bool file_is_of(const char *name, const char *store_id, uint32_t run) {
+/* Whether "STORE-RUN-…" is of this store. */
+static bool file_is_of(const char *name, const char *store_id) {
         const char *dash = strchr(name, '-');
-        char *end;
 
-        if (!dash || (store_id && (strncmp(name, store_id, (size_t) (dash - name)) != 0 || store_id[dash - name] != 0)))
-                return false;
-        return run == 0 || (strtoul(dash + 1, &end, 10) == run && *end == '-');
+        return dash && strncmp(name, store_id, (size_t) (dash - name)) == 0 && store_id[dash - name] == 0;
 }
 
-static int remove_step_files(int step_fd, const char *store_id, uint32_t run) {
+void step_files_remove_all(int step_fd, const char *store_id) {
         _cleanup_(closedirp) DIR *d = NULL;
         int copy = openat(step_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct dirent *e;
 
         if (copy < 0)
-                return -errno;
+                return;
         d = fdopendir(copy);
         if (!d) {
-                int r = -errno;
-
                 safe_close(copy);
-                return r;
+                return;
         }
         while ((e = readdir(d)))
-                if (file_is_of(e->d_name, store_id, run))
+                if (file_is_of(e->d_name, store_id))
                         step_file_remove(step_fd, e->d_name);
-        return 0;
-}
-
-void step_files_remove_all(int step_fd, const char *store_id) {
-        (void) remove_step_files(step_fd, store_id, 0);
-}
-
-int exec_remove_run(const char *state_directory, uint32_t run) {
-        static const char *const trees[] = { "work", "logs" };
-        _cleanup_close_ int state_fd = open(state_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), step_fd = -1;
-        int r = 0;
-
-        if (state_fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        for (size_t i = 0; i < ELEMENTSOF(trees); i++) {
-                _cleanup_free_ char *path = xasprintf("%s/%" PRIu32, trees[i], run);
-                int q = path ? remove_tree(state_fd, path) : -ENOMEM;
-
-                if (q < 0 && q != -ENOENT)
-                        r = q;
-        }
-        step_fd = openat(state_fd, "step", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (step_fd >= 0 && run > 0) {
-                int q = remove_step_files(step_fd, NULL, run);
-
-                if (q < 0)
-                        r = q;
-        }
-        return r;
 }
 
 /* Without a name there is nothing to clean up after a crash. */

@@ -464,33 +464,3 @@ int definition_change_check(const Runbook *old, const Runbook *new, const Freeze
         strbuf_done(&c.lines);
         return r;
 }
-
-/* `defaults` and `env` are a part of each activity. */
-static int is_unchanged(Check *c, const ActivityDef *a, bool *ret) {
-        const ActivityDef *b = runbook_activity(c->new, a->name);
-        int r;
-
-        strbuf_done(&c->lines);
-        c->n_differences = 0;
-        r = b ? compare_activity(c, a, b, NULL) : 0;
-        *ret = b && c->n_differences == 0;
-        return r;
-}
-
-int definition_unchanged_activities(const Runbook *old, const Runbook *new, bool *unchanged) {
-        _cleanup_(tree_freep) Tree *old_tree = NULL, *new_tree = NULL;
-        Check c = { .old = old, .new = new };
-        int r = check_init(&c, &old_tree, &new_tree);
-
-        if (r >= 0)
-                r = check_defaults(&c);
-        if (r < 0 || c.n_differences > 0) {
-                memset(unchanged, 0, old->n_activities * sizeof(bool));
-                strbuf_done(&c.lines);
-                return MIN(r, 0);
-        }
-        for (unsigned i = 0; i < old->n_activities && r >= 0; i++)
-                r = is_unchanged(&c, &old->activities[i], unchanged + i);
-        strbuf_done(&c.lines);
-        return r;
-}

@@ -19,6 +19,3 @@ typedef struct Freeze {
 /* 0: it may. -EPROTO: it would change what has already run, and *ret_error names the first differences (at most 5, one a line) as path and values:
  * `phases.build.activities.dist.run: was "make", is "make -j2"`. What is written may move, be reformatted or commented freely. -ENOMEM. */
 int definition_change_check(const Runbook *old, const Runbook *new, const Freeze *f, char **ret_error);
-/* unchanged[i], by index in the old definition: is there an activity of this name that says the same, under the same `defaults` and `env`?
- * 0 or -ENOMEM. */
-int definition_unchanged_activities(const Runbook *old, const Runbook *new, bool *unchanged);

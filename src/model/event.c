@@ -88,6 +88,7 @@ Event *event_free(Event *e) {
         if (!e)
                 return NULL;
         free(e->user);
+        login_free(e->login);
         free(e->reason);
         json_unref(e->error);
         json_unref(e->outputs);
@@ -154,9 +155,11 @@ int event_encode(const Event *e, char **ret) {
         unsigned f = fields_of(e);
         int r;
 
-        if (f != 0) {
+        if (f != 0 || e->login) {
                 fields = json_new_object();
                 r = fields ? encode_fields(e, f, fields) : -ENOMEM;
+                if (r >= 0)
+                        r = login_encode(e->login, fields);
                 if (r < 0)
                         return r;
         }
@@ -333,6 +336,8 @@ int event_decode(const EventText *row, const Runbook *runbook, Event **ret) {
         } else if (!(j = json_new_object()))
                 return -ENOMEM;
         r = decode_fields(e, types[type].fields, j);
+        if (r >= 0)
+                r = login_take(j, &e->login);
         if (r < 0)
                 return r;
         if (json_length(j) > 0)

@@ -2,6 +2,7 @@
  * (event.c) says which fields a type has and how they stand in the stored JSON, which is also what people see as `data` in the history. */
 #pragma once
 
+#include "login.h"
 #include "runbook.h"
 
 #define UID_ENGINE UINT32_MAX                           /* the engine itself did it */
@@ -59,6 +60,7 @@ typedef struct Event {
         Stamp at;
         uint32_t uid;                                   /* who; UID_ENGINE */
         char *user;                                     /* the user's name when it was written; NULL for the engine */
+        Login *login;                                   /* where from; NULL: not known */
         int phase;                                      /* index, -1: none */
         int activity;                                   /* index, -1: none */
         uint32_t attempt;                               /* 0: none */

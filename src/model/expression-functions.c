@@ -88,33 +88,6 @@ static bool is_number(const Json *v) {
         return t == JSON_INT || t == JSON_DOUBLE;
 }
 
-static int compare_doubles(double a, double b) {
-        return a < b ? -1 : a > b;
-}
-
-/* An integer of 64 bits may have more digits than a double: what decides between the two is the double's whole part. */
-static int compare_int_double(int64_t a, double b) {
-        if (b >= 0x1p63)
-                return -1;
-        if (b < -0x1p63)
-                return 1;
-        int64_t whole = (int64_t)b;
-        if (a != whole)
-                return a < whole ? -1 : 1;
-        return compare_doubles(0, b - (double)whole);
-}
-
-int expr_compare_numbers(const Json *a, const Json *b) {
-        bool ai = json_type(a) == JSON_INT, bi = json_type(b) == JSON_INT;
-        if (ai && bi)
-                return json_int(a) < json_int(b) ? -1 : json_int(a) > json_int(b);
-        if (ai)
-                return compare_int_double(json_int(a), json_double(b));
-        if (bi)
-                return -compare_int_double(json_int(b), json_double(a));
-        return compare_doubles(json_double(a), json_double(b));
-}
-
 /* A text equals a number when it is that number as JSON writes it: no blanks, no leading zeros. */
 static bool text_equals_number(const Json *text, const Json *number) {
         const char *s = json_string(text);
@@ -122,14 +95,14 @@ static bool text_equals_number(const Json *text, const Json *number) {
         Json *parsed = NULL;
         if (n == 0 || expr_number_span(s, n) != n || json_parse(s, n, &parsed) < 0)
                 return false;
-        bool equal = is_number(parsed) && expr_compare_numbers(parsed, number) == 0;
+        bool equal = is_number(parsed) && json_compare_numbers(parsed, number) == 0;
         json_unref(parsed);
         return equal;
 }
 
 bool expr_equal(Json *a, Json *b) {
         if (is_number(a) && is_number(b))
-                return expr_compare_numbers(a, b) == 0;
+                return json_compare_numbers(a, b) == 0;
         if (is_number(a) && json_type(b) == JSON_STRING)
                 return text_equals_number(b, a);
         if (is_number(b) && json_type(a) == JSON_STRING)

@@ -73,5 +73,4 @@ int expr_format_check(const char *s, size_t n, size_t n_args, char **ret_error);
 
 size_t expr_number_span(const char *s, size_t n);       /* length of the JSON number that s begins with, or 0 */
 bool expr_equal(Json *a, Json *b);                      /* what == says */
-int expr_compare_numbers(const Json *a, const Json *b); /* <0, 0, >0; exact for integers */
 const char *expr_type_name(const Json *v);              /* translated: "a number" */

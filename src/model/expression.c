@@ -202,7 +202,7 @@ static int compare_order(ExprCall *c, const ExprNode *n, const Json *a, const Js
         JsonType t = json_type(a), u = json_type(b);
         bool numbers = (t == JSON_INT || t == JSON_DOUBLE) && (u == JSON_INT || u == JSON_DOUBLE);
         if (numbers) {
-                *ret = expr_compare_numbers(a, b);
+                *ret = json_compare_numbers(a, b);
                 return 0;
         }
         if (t == JSON_STRING && u == JSON_STRING) {

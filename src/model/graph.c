@@ -153,17 +153,6 @@ int graph_finish(Graph *g, unsigned **ret_cycle, unsigned *ret_n) {
         return r;
 }
 
-static bool needs_directly(const Graph *g, unsigned a, unsigned b) {
-        const GraphNode *v = g->nodes + b;
-
-        if (!v->explicit_needs)
-                return a < b;
-        for (unsigned k = 0; k < v->n_needs; k++)
-                if (v->needs[k] == a)
-                        return true;
-        return false;
-}
-
 typedef struct Walk {
         const Graph *g;
         uint8_t *seen;
@@ -231,17 +220,6 @@ int graph_descendants(const Graph *g, const uint8_t *from, uint8_t *set) {
         for (unsigned i = 0; i < w.n_queue; i++)
                 walk_dependents(&w, queue[i]);
         return 0;
-}
-
-bool graph_precedes(const Graph *g, unsigned a, unsigned b) {
-        _cleanup_free_ uint8_t *set = NULL;
-
-        if (a >= g->n_nodes || b >= g->n_nodes)
-                return false;
-        if (needs_directly(g, a, b))
-                return true;
-        set = malloc(g->n_nodes);
-        return set && graph_ancestors(g, b, g->n_nodes, set) >= 0 && set[a];
 }
 
 int graph_state_init(GraphState *s, const Graph *g) {

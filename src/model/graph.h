@@ -20,8 +20,6 @@ void graph_done(Graph *g);
 int graph_set_needs(Graph *g, unsigned node, const unsigned *needs, unsigned n); /* explicit, also for n = 0; no node twice */
 /* Fills dependents and looks for a cycle: -ELOOP and one cycle's nodes in *ret_cycle (new array, first node not repeated). Default needs count as edges too. */
 int graph_finish(Graph *g, unsigned **ret_cycle, unsigned *ret_n);
-/* Must `a` have ended before `b` starts (transitively)? For references in expressions. Linear at worst. */
-bool graph_precedes(const Graph *g, unsigned a, unsigned b);
 /* All that must have ended before `node` starts: set[i] becomes 1 for those and 0 for others (n_nodes bytes, the caller's). Where the set holds
  * what precedes a node that this one needs, that node as `known` spares walking it again; n_nodes: nothing is known. 0 or -ENOMEM. */
 int graph_ancestors(const Graph *g, unsigned node, unsigned known, uint8_t *set);

@@ -14,6 +14,7 @@ typedef struct Draft {
         unsigned type;
         char *description;
         bool required, secret, fixed;
+        bool is_field;
         const Node *default_value, *pattern_node, *options, *minimum, *maximum;
 } Draft;
 
@@ -46,28 +47,32 @@ static const Field input_fields[] = {
         FIELD("fixed", field_bool, Draft, fixed),
 };
 DEFINE_FIELD_TABLE(input_table, "input", N_("an input"), input_fields);
+static DEFINE_FIELD_TABLE(field_table, "input", N_("a field of a request"), input_fields);
 
 /* Only these types take the rule. */
-static int only_for(Reader *r, const Node *rule, unsigned type, unsigned types, const char *which) {
-        if (!rule || types & (1u << type))
+static int only_for(Reader *r, const Node *rule, const Draft *d, unsigned types, const char *which) {
+        if (!rule || types & (1u << d->type))
                 return 0;
-        return node_key_error(r, rule, _("\"%s\" is for inputs of type %s, and this one is of type %s"), rule->key, which,
-                              type_names[type]);
+        return node_key_error(r, rule,
+                              d->is_field ? _("\"%s\" is for fields of type %s, and this one is of type %s") :
+                                            _("\"%s\" is for inputs of type %s, and this one is of type %s"),
+                              rule->key, which, type_names[d->type]);
 }
 
 static int check_rules(Reader *r, const Node *node, const Draft *d) {
         const unsigned bounded = 1u << INPUT_STRING | 1u << INPUT_NUMBER | 1u << INPUT_INTEGER | 1u << INPUT_LIST;
-        int a = only_for(r, d->pattern_node, d->type, 1u << INPUT_STRING, "string"),
-            b = only_for(r, d->options, d->type, 1u << INPUT_CHOICE, "choice"),
-            c = only_for(r, d->minimum, d->type, bounded, "string, number, integer, list"),
-            e = only_for(r, d->maximum, d->type, bounded, "string, number, integer, list");
+        int a = only_for(r, d->pattern_node, d, 1u << INPUT_STRING, "string"),
+            b = only_for(r, d->options, d, 1u << INPUT_CHOICE, "choice"),
+            c = only_for(r, d->minimum, d, bounded, "string, number, integer, list"),
+            e = only_for(r, d->maximum, d, bounded, "string, number, integer, list");
 
         if (d->type == INPUT_CHOICE && !d->options)
-                return node_error(r, node, _("an input of type choice needs \"options\""));
-        if (d->minimum && d->maximum && d->minimum->number > d->maximum->number)
-                return node_error(r, d->maximum, _("\"maximum\" is less than \"minimum\""));
+                return node_error(r, node, d->is_field ? _("a field of type choice needs \"options\"") :
+                                                         _("an input of type choice needs \"options\""));
         if (d->secret && d->default_value)
-                return node_key_error(r, d->default_value, _("a secret input cannot have a default: the file is no place for a secret"));
+                return node_key_error(r, d->default_value,
+                                      d->is_field ? _("a secret field cannot have a default: the file is no place for a secret") :
+                                                    _("a secret input cannot have a default: the file is no place for a secret"));
         return MIN(MIN(a, b), MIN(c, e));
 }
 
@@ -132,6 +137,16 @@ static int check_default(Reader *r, const Node *n, InputSpec *s) {
         return k;
 }
 
+static int take_bounds(Reader *r, const Draft *d, InputSpec *s) {
+        int k = d->minimum ? node_to_json(d->minimum, &s->minimum) : 0;
+
+        if (k >= 0 && d->maximum)
+                k = node_to_json(d->maximum, &s->maximum);
+        if (k >= 0 && s->minimum && s->maximum && json_compare_numbers(s->minimum, s->maximum) > 0)
+                return node_error(r, d->maximum, _("\"maximum\" is less than \"minimum\""));
+        return k;
+}
+
 static int fill_spec(Reader *r, const Node *node, Draft *d, InputSpec *s) {
         int k;
 
@@ -140,14 +155,13 @@ static int fill_spec(Reader *r, const Node *node, Draft *d, InputSpec *s) {
         s->secret = d->secret;
         s->fixed = d->fixed;
         s->description = TAKE_PTR(d->description);
-        s->has_minimum = d->minimum;
-        s->has_maximum = d->maximum;
-        s->minimum = d->minimum ? d->minimum->number : 0;
-        s->maximum = d->maximum ? d->maximum->number : 0;
+        s->is_field = d->is_field;
         s->name = strdup(node->key);
         if (!s->name)
                 return -ENOMEM;
         k = take_options(d->options, s);
+        if (k >= 0)
+                k = take_bounds(r, d, s);
         if (k < 0)
                 return k;
         k = take_pattern(r, d->pattern_node, s);
@@ -160,18 +174,23 @@ bool input_name_is_valid(const char *s) {
         return n > 0 && n <= INPUT_NAME_MAX && s[n] == 0 && strchr("0123456789-", s[0]) == NULL;
 }
 
-static int spec_parse(Reader *r, const Node *node, InputSpec *ret) {
-        Draft draft = {};
+static int name_error(Reader *r, const Node *node, bool field) {
+        return node_key_error(
+                r, node,
+                field ? _("\"%s\" is not a name of a field: letters, digits, _ and -, not beginning with a digit or -, at most %u") :
+                        _("\"%s\" is not a name of an input: letters, digits, _ and -, not beginning with a digit or -, at most %u"),
+                node->key, INPUT_NAME_MAX);
+}
+
+static int spec_parse(Reader *r, const Node *node, bool field, InputSpec *ret) {
+        Draft draft = { .is_field = field };
         InputSpec s = {};
         unsigned errors = r->d->n_errors;
         int k;
 
         if (!input_name_is_valid(node->key))
-                return node_key_error(
-                        r, node,
-                        _("\"%s\" is not a name of an input: letters, digits, _ and -, not beginning with a digit or -, at most %u"),
-                        node->key, INPUT_NAME_MAX);
-        k = fields_read(r, &input_table, node, &draft);
+                return name_error(r, node, field);
+        k = fields_read(r, field ? &field_table : &input_table, node, &draft);
         if (k >= 0)
                 k = check_rules(r, node, &draft);
         if (k >= 0)
@@ -199,7 +218,7 @@ static int check_count(Reader *r, const Node *node) {
         return 0;
 }
 
-int input_specs_parse(Reader *r, const Node *node, InputSpec **ret, size_t *ret_n) {
+static int specs_parse(Reader *r, const Node *node, bool fields, InputSpec **ret, size_t *ret_n) {
         InputSpec *specs;
         int result = check_count(r, node), k;
 
@@ -212,10 +231,18 @@ int input_specs_parse(Reader *r, const Node *node, InputSpec **ret, size_t *ret_
         *ret = specs;
         *ret_n = node->n_children;
         for (size_t i = 0; i < node->n_children; i++) {
-                k = spec_parse(r, node->children[i], specs + i);
+                k = spec_parse(r, node->children[i], fields, specs + i);
                 if (k == -ENOMEM)
                         return k;
                 result = k < 0 ? k : result;
         }
         return result;
+}
+
+int input_specs_parse(Reader *r, const Node *node, InputSpec **ret, size_t *ret_n) {
+        return specs_parse(r, node, false, ret, ret_n);
+}
+
+int field_specs_parse(Reader *r, const Node *node, InputSpec **ret, size_t *ret_n) {
+        return specs_parse(r, node, true, ret, ret_n);
 }

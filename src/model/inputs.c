@@ -1,8 +1,9 @@
 /* Values for inputs and for the fields of requests: what is right, said so that a person can put it right. Nothing here knows where a value
  * came from; a value of a secret input is never repeated in a message.
  *
- * Numbers: an integral double is as good as an integer for `integer` and is kept as one; anything finite will do for `number`. Strings can't
- * hold a NUL, because sooner or later they become arguments and environment variables. */
+ * Numbers: an integral double is as good as an integer for `integer` and is kept as one; anything finite will do for `number`. Bounds are
+ * compared exactly: a double would lose digits of an integer beyond 2^53. Strings can't hold a NUL, because sooner or later they become
+ * arguments and environment variables. */
 #include "inputs.h"
 
 #include <math.h>
@@ -11,7 +12,6 @@
 #include "i18n.h"
 #include "input-pattern.h"
 #include "name-table.h"
-#include "number.h"
 #include "strbuf.h"
 #include "utf8.h"
 
@@ -28,6 +28,8 @@ void input_spec_done(InputSpec *s) {
         free(s->name);
         free(s->description);
         json_unref(s->default_value);
+        json_unref(s->minimum);
+        json_unref(s->maximum);
         free(s->pattern_text);
         for (char **o = s->options; o && *o; o++)
                 free(*o);
@@ -35,14 +37,14 @@ void input_spec_done(InputSpec *s) {
         *s = (InputSpec) {};
 }
 
-/* "input "x": <what is wrong>"; takes the detail, which may be NULL for out of memory. */
+/* "input "x" <what is wrong>"; takes the detail, which may be NULL for out of memory. */
 static int wrong(const InputSpec *s, char *takes, char **ret_error) {
         _cleanup_free_ char *detail = takes;
 
         if (!detail)
                 return -ENOMEM;
         if (ret_error) {
-                char *text = xasprintf(_("input \"%s\" %s"), s->name, detail);
+                char *text = xasprintf(s->is_field ? _("field \"%s\" %s") : _("input \"%s\" %s"), s->name, detail);
                 if (!text)
                         return -ENOMEM;
                 *ret_error = text;
@@ -69,21 +71,27 @@ static int wrong_type(const InputSpec *s, const Json *value, const char *expecte
         return v ? wrong(s, xasprintf(_("must be %s, not %s"), expected, v), ret_error) : -ENOMEM;
 }
 
-static int check_bounds(const InputSpec *s, double v, const char *what, char **ret_error) {
-        char low[NUMBER_BUFFER_SIZE], high[NUMBER_BUFFER_SIZE], has[NUMBER_BUFFER_SIZE];
+static int check_bounds(const InputSpec *s, const Json *v, const char *what, char **ret_error) {
+        _cleanup_free_ char *low = NULL, *high = NULL, *has = NULL;
 
-        if ((!s->has_minimum || v >= s->minimum) && (!s->has_maximum || v <= s->maximum))
+        if ((!s->minimum || json_compare_numbers(v, s->minimum) >= 0) && (!s->maximum || json_compare_numbers(v, s->maximum) <= 0))
                 return 0;
-        number_format_double(s->minimum, low);
-        number_format_double(s->maximum, high);
-        number_format_double(v, has);
-        if (s->secret)
-                strcpy(has, "***");
-        if (!s->has_maximum)
+        low = json_to_string(s->minimum, false);
+        high = json_to_string(s->maximum, false);
+        has = shown(s, v);
+        if (!low || !high || !has)
+                return -ENOMEM;
+        if (!s->maximum)
                 return wrong(s, xasprintf(_("must have %s of at least %s, not %s"), what, low, has), ret_error);
-        if (!s->has_minimum)
+        if (!s->minimum)
                 return wrong(s, xasprintf(_("must have %s of at most %s, not %s"), what, high, has), ret_error);
         return wrong(s, xasprintf(_("must have %s from %s to %s, not %s"), what, low, high, has), ret_error);
+}
+
+static int check_length(const InputSpec *s, size_t n, char **ret_error) {
+        _cleanup_json_ Json *length = json_new_uint(n);
+
+        return length ? check_bounds(s, length, _("a length"), ret_error) : -ENOMEM;
 }
 
 static size_t count_characters(const char *t) {
@@ -115,7 +123,7 @@ static int check_string(const InputSpec *s, Json *value, Json **ret, char **ret_
                 return wrong_type(s, value, _("text"), ret_error);
         if (strlen(t) != json_string_length(value) || !utf8_is_valid(t, strlen(t)))
                 return wrong(s, strdup(_("must be UTF-8 text without NUL characters")), ret_error);
-        k = check_bounds(s, (double) count_characters(t), _("a length"), ret_error);
+        k = check_length(s, count_characters(t), ret_error);
         if (k < 0)
                 return k;
         k = s->pattern_text ? check_pattern(s, value, ret_error) : 0;
@@ -131,29 +139,31 @@ static int check_number(const InputSpec *s, Json *value, Json **ret, char **ret_
 
         if ((t != JSON_INT && t != JSON_DOUBLE) || !isfinite(json_double(value)))
                 return wrong_type(s, value, _("a number"), ret_error);
-        k = check_bounds(s, json_double(value), _("a value"), ret_error);
+        k = check_bounds(s, value, _("a value"), ret_error);
         if (k < 0)
                 return k;
         *ret = json_ref(value);
         return 0;
 }
 
-/* 2^63 as a double is the first that does not fit; every integral double below it does. */
-static bool is_integral(double d) {
-        return isfinite(d) && d == trunc(d) && d >= -0x1p63 && d < 0x1p63;
-}
-
+/* A whole number of more digits than fit was read as a double, which is why the double that equals INT64_MIN is none: it may have been less. */
 static int check_integer(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
-        bool whole = json_type(value) == JSON_DOUBLE && is_integral(json_double(value));
+        _cleanup_json_ Json *whole = json_new_int(json_int(value));
+        JsonType t = json_type(value);
+        double d = json_double(value);
         int k;
 
-        if (json_type(value) != JSON_INT && !whole)
+        if (!whole)
+                return -ENOMEM;
+        if ((t != JSON_INT && t != JSON_DOUBLE) || d != trunc(d))
                 return wrong_type(s, value, _("a whole number"), ret_error);
-        k = check_bounds(s, json_double(value), _("a value"), ret_error);
+        if (json_compare_numbers(whole, value) != 0 || (t == JSON_DOUBLE && d <= -0x1p63))
+                return wrong_type(s, value, _("a whole number from -9223372036854775808 to 9223372036854775807"), ret_error);
+        k = check_bounds(s, whole, _("a value"), ret_error);
         if (k < 0)
                 return k;
-        *ret = whole ? json_new_int((int64_t) json_double(value)) : json_ref(value);
-        return *ret ? 0 : -ENOMEM;
+        *ret = TAKE_PTR(whole);
+        return 0;
 }
 
 static int check_boolean(const InputSpec *s, Json *value, Json **ret, char **ret_error) {
@@ -192,7 +202,7 @@ static int check_list(const InputSpec *s, Json *value, Json **ret, char **ret_er
 
         if (json_type(value) != JSON_ARRAY)
                 return wrong_type(s, value, _("a list"), ret_error);
-        k = check_bounds(s, (double) json_length(value), _("a length"), ret_error);
+        k = check_length(s, json_length(value), ret_error);
         if (k < 0)
                 return k;
         *ret = json_ref(value);
@@ -260,18 +270,23 @@ const InputSpec *inputs_find(const InputSpec *specs, size_t n, const char *name)
         return NULL;
 }
 
-static int unknown_input(const InputSpec *specs, size_t n, const char *name, char **ret_error) {
+static char *unknown_message(bool field, const char *name, const char *nearest) {
+        if (field)
+                return nearest ? xasprintf(_("there is no field \"%s\"; did you mean \"%s\"?"), name, nearest) :
+                                 xasprintf(_("there is no field \"%s\""), name);
+        return nearest ? xasprintf(_("there is no input \"%s\"; did you mean \"%s\"?"), name, nearest) :
+                         xasprintf(_("there is no input \"%s\""), name);
+}
+
+static int unknown_input(const InputSpec *specs, size_t n, bool fields, const char *name, char **ret_error) {
         _cleanup_free_ const char **names = calloc(n + 1, sizeof(char *));
-        const char *nearest;
         char *text;
 
         if (!names)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 names[i] = specs[i].name;
-        nearest = nearest_name(name, names);
-        text = nearest ? xasprintf(_("there is no input \"%s\"; did you mean \"%s\"?"), name, nearest) :
-                         xasprintf(_("there is no input \"%s\""), name);
+        text = unknown_message(fields, name, nearest_name(name, names));
         if (!text)
                 return -ENOMEM;
         if (ret_error)
@@ -281,10 +296,10 @@ static int unknown_input(const InputSpec *specs, size_t n, const char *name, cha
         return -EINVAL;
 }
 
-static int refuse_unknown(const InputSpec *specs, size_t n, const Json *given, char **ret_error) {
+static int refuse_unknown(const InputSpec *specs, size_t n, bool fields, const Json *given, char **ret_error) {
         JSON_OBJECT_FOREACH(given, name, value) {
                 if (!inputs_find(specs, n, name))
-                        return unknown_input(specs, n, name, ret_error);
+                        return unknown_input(specs, n, fields, name, ret_error);
         }
         return 0;
 }
@@ -323,19 +338,20 @@ static int collect_missing(const InputSpec *specs, size_t n, const Json *values,
         return 0;
 }
 
-int inputs_check(const InputSpec *specs, size_t n, const Json *given, Json **ret, char ***ret_missing, char **ret_error) {
+static int check_all(const InputSpec *specs, size_t n, bool fields, const Json *given, Json **ret, char ***ret_missing, char **ret_error) {
         _cleanup_json_ Json *values = json_new_object();
         int k;
 
         if (!values)
                 return -ENOMEM;
-        k = refuse_unknown(specs, n, given, ret_error);
+        k = refuse_unknown(specs, n, fields, given, ret_error);
         for (size_t i = 0; i < n && k >= 0; i++)
                 k = take_value(specs + i, given, values, ret_error);
         if (k < 0)
                 return k;
         if (json_size(values, INPUTS_SIZE_MAX) > INPUTS_SIZE_MAX) {
-                if (ret_error && !(*ret_error = xasprintf(_("the inputs are larger than %u bytes"), INPUTS_SIZE_MAX)))
+                if (ret_error && !(*ret_error = xasprintf(fields ? _("the fields are larger than %u bytes") : _("the inputs are larger than %u bytes"),
+                                                            INPUTS_SIZE_MAX)))
                         return -ENOMEM;
                 return -E2BIG;
         }
@@ -344,4 +360,12 @@ int inputs_check(const InputSpec *specs, size_t n, const Json *given, Json **ret
                 return k;
         *ret = TAKE_PTR(values);
         return 0;
+}
+
+int inputs_check(const InputSpec *specs, size_t n, const Json *given, Json **ret, char ***ret_missing, char **ret_error) {
+        return check_all(specs, n, false, given, ret, ret_missing, ret_error);
+}
+
+int request_fields_check(const InputSpec *specs, size_t n, const Json *given, Json **ret, char ***ret_missing, char **ret_error) {
+        return check_all(specs, n, true, given, ret, ret_missing, ret_error);
 }

@@ -161,14 +161,12 @@ typedef struct Replay {
         const PhaseDef *from_phase;
         uint8_t *again;                                 /* by index in the old definition: to be done again for its own sake */
         uint8_t *reached;                               /* … because of what it needs */
-        bool *unchanged;                                /* … it says the same in both; NULL: both are one */
         bool partial;                                   /* the original was a run of some phases only */
 } Replay;
 
 static void replay_done(Replay *p) {
         free(p->again);
         free(p->reached);
-        free(p->unchanged);
 }
 
 static int check_state(const Run *r, char **ret_error) {
@@ -389,45 +387,34 @@ static int check_definition(Replay *p, char **ret_error) {
                         kept[p->old->activities[i].phase] = 1;
                 }
         r = freeze_phases(p, kept, phases);
-        if (r >= 0)
-                r = definition_change_check(p->old, p->runbook, &(Freeze) { .phases = phases, .activities = activities }, ret_error);
-        if (r < 0)
-                return r;
-        p->unchanged = calloc(MAX(p->old->n_activities, 1u), sizeof(bool));
-        return p->unchanged ? definition_unchanged_activities(p->old, p->runbook, p->unchanged) : -ENOMEM;
+        return r < 0 ? r : definition_change_check(p->old, p->runbook, &(Freeze) { .phases = phases, .activities = activities }, ret_error);
 }
 
 /* ---- replay: what the new run gets ---- */
 
-static int collect_steps(const Attempt *t, Json **ret) {
-        _cleanup_json_ Json *steps = json_new_object();
-        int r = steps ? 0 : -ENOMEM;
-
-        for (unsigned i = t->def->list_start[LIST_MAIN]; i < t->def->list_start[LIST_MAIN + 1] && r >= 0; i++) {
-                if (t->steps[i].state != STEP_SUCCESS)
-                        break;
-                r = json_set(steps, t->def->steps[i].id, json_ref(t->steps[i].outputs));
-        }
-        if (r < 0)
-                return r;
-        *ret = json_length(steps) > 0 ? TAKE_PTR(steps) : NULL;
-        return 0;
-}
-
 /* `resume: step`: what had succeeded of an activity that failed by itself. Where something that it needs is done again, it begins anew. An
  * attempt that never came to be in the original leaves it with what it had got itself. */
-static int reusable_steps(const Replay *p, const Activity *a, Json **ret) {
+static int reusable_steps(const Replay *p, const Activity *a, const ActivityDef *d, Json **ret) {
         const Attempt *t = activity_current_attempt(a);
-        unsigned i = a->def->index;
+        DoneSteps done = done_steps(a, t);
+        _cleanup_json_ Json *steps = NULL;
+        unsigned n = a->def->index;
+        int k, r = 0;
 
-        *ret = NULL;
-        if (!a->def->resume_step || is_done(a) || !p->again[i] || p->reached[i] || (p->unchanged && !p->unchanged[i]))
+        if (!d->resume_step || is_done(a) || !p->again[n] || p->reached[n] || (t && t->state == ATTEMPT_SUCCESS))
                 return 0;
-        if (!t) {
-                *ret = json_ref(a->reused_steps);
-                return 0;
+        steps = json_new_object();
+        if (!steps)
+                return -ENOMEM;
+        for (unsigned i = d->list_start[LIST_MAIN]; r >= 0 && i < d->list_start[LIST_MAIN + 1]; i++) {
+                k = done_steps_find(&done, &d->steps[i]);
+                if (k < 0)
+                        break;
+                r = json_set(steps, d->steps[i].id, json_ref(done_steps_outputs(&done, k)));
         }
-        return t->def == a->def && t->state != ATTEMPT_SUCCESS ? collect_steps(t, ret) : 0;
+        if (r >= 0 && json_length(steps) > 0)
+                *ret = TAKE_PTR(steps);
+        return r;
 }
 
 static bool is_selected(const Replay *p, const char *phase) {
@@ -451,7 +438,7 @@ static int replay_carry_one(const Replay *p, const ActivityDef *d, ReplayPlan *p
                 carry(p->original, a, d->index, a->state, NULL, plan);
                 return 0;
         }
-        r = reusable_steps(p, a, &steps);
+        r = reusable_steps(p, a, d, &steps);
         if (steps)
                 carry(p->original, a, d->index, ACTIVITY_PENDING, steps, plan);
         return r;

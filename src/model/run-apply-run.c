@@ -44,7 +44,10 @@ int apply_run_created(Run *r, Event *e) {
 
         if (r->created_at > 0 || !is_object_or_none(json_get(e->data, "inputs")) || !is_object_or_none(json_get(e->data, "labels")))
                 return -EBADMSG;
-        k = replace_string(&r->started_by_name, e->user);
+        r->started_from = login_free(r->started_from);
+        k = login_copy(e->login, &r->started_from);
+        if (k >= 0)
+                k = replace_string(&r->started_by_name, e->user);
         if (k >= 0)
                 k = replace_string(&r->trigger, json_string(json_get(e->data, "trigger")));
         if (k >= 0)

@@ -184,40 +184,30 @@ static bool cause_fits(const Activity *a, Cause cause) {
         return false;
 }
 
-/* The outputs of a main step that had succeeded before the first one of its attempt that had not; NULL: it has to run. */
-static StepRun *find_succeeded(Attempt *t, const char *id) {
-        for (unsigned i = t->def->list_start[LIST_MAIN]; i < t->def->list_start[LIST_MAIN + 1]; i++) {
-                if (t->steps[i].state != STEP_SUCCESS)
-                        return NULL;
-                if (streq(t->def->steps[i].id, id))
-                        return &t->steps[i];
-        }
-        return NULL;
-}
-
-static bool reuse_step(Activity *a, StepRun *s, const char *id) {
-        StepRun *done = a->n_attempts > 0 ? find_succeeded(&a->attempts[a->n_attempts - 1], id) : NULL;
-
-        if (!done && !(a->n_attempts == 0 && json_has(a->reused_steps, id)))
-                return false;
+static void take_over(StepRun *s, const DoneSteps *done, int i) {
         s->state = STEP_SUCCESS;
         s->reused = true;
-        s->outputs = json_ref(done ? done->outputs : json_get(a->reused_steps, id));
-        if (done) {
-                s->exit_code = done->exit_code;
-                s->started_at = done->started_at;
-                s->finished_at = done->finished_at;
+        s->outputs = json_ref(done_steps_outputs(done, i));
+        if (done->attempt) {
+                s->exit_code = done->attempt->steps[i].exit_code;
+                s->started_at = done->attempt->steps[i].started_at;
+                s->finished_at = done->attempt->steps[i].finished_at;
         }
-        return true;
 }
 
-/* resume: step. The main steps that had succeeded are not done again, up to the first that had not. */
-static void reuse_steps(Activity *a, Attempt *t) {
+/* resume: step. */
+static void reuse_steps(const Activity *a, Attempt *t) {
+        DoneSteps done = done_steps(a, activity_attempt(a));
+
         if (!a->def->resume_step || t->cause == CAUSE_RETRY || t->cause == CAUSE_RUN_RETRY)
                 return;
-        for (unsigned i = a->def->list_start[LIST_MAIN]; i < a->def->list_start[LIST_MAIN + 1]; i++)
-                if (!reuse_step(a, &t->steps[i], a->def->steps[i].id))
+        for (unsigned i = a->def->list_start[LIST_MAIN]; i < a->def->list_start[LIST_MAIN + 1]; i++) {
+                int k = done_steps_find(&done, &a->def->steps[i]);
+
+                if (k < 0)
                         return;
+                take_over(&t->steps[i], &done, k);
+        }
 }
 
 static int apply_attempt_started(Run *r, Event *e) {
@@ -380,11 +370,12 @@ static void step_again(Attempt *t, StepRun *s, int step) {
 static void step_outcome(Activity *a, Attempt *t, StepRun *s, const Event *e) {
         const StepDef *d = &a->def->steps[e->step];
         bool main_step = step_list_is_main(d->list);
+        bool interrupted = e->interrupted && !t->step_timed_out; /* else it had failed before */
 
-        if (e->interrupted && main_step) {
+        if (interrupted && main_step) {
                 t->stop = MAX(t->stop, STOP_INTERRUPTED);
                 t->clean = e->clean;
-        } else if (e->interrupted && !s->rerun && !hooks_are_cut(a, t, d->list)) {
+        } else if (interrupted && !s->rerun && !hooks_are_cut(a, t, d->list)) {
                 step_again(t, s, e->step);
                 return;
         }
@@ -624,6 +615,7 @@ static int apply_activity_reused(Run *r, Event *e) {
                 return -EBADMSG;
         if (e->activity_state == ACTIVITY_PENDING) {
                 replace_json(&a->reused_steps, json_get(e->data, "steps"));
+                a->reused_def = a->def;
                 return 0;
         }
         a->reused_from = (uint32_t) from;

@@ -103,6 +103,8 @@ int activity_describe(const Activity *a, Json **ret) {
                 r = json_set_string(j, "state", activity_state_to_string(a->state));
         if (r >= 0)
                 r = json_set_string(j, "waitingFor", waiting_for_to_string(activity_waiting_for(a)));
+        if (r >= 0 && a->ready)
+                r = json_set_bool(j, "waitsForSlot", true);
         if (r >= 0)
                 r = json_set_string(j, "reason", a->reason);
         if (r >= 0)
@@ -216,6 +218,8 @@ int run_describe(const Run *r, Json **ret) {
                 k = set_time(j, "pausedAt", r->state == RUN_PAUSED ? r->paused_at.wall : 0);
         if (k >= 0)
                 k = json_set_uint(j, "attempt", r->attempt);
+        if (k >= 0 && r->workspace_wanted)
+                k = json_set_uint(j, "copiesWorkspaceOf", r->workspace_from);
         if (k >= 0)
                 k = describe_phases(r, j);
         if (k >= 0)
@@ -292,6 +296,8 @@ static int describe_question(const RequestSpec *q, Json *j) {
                 r = json_append(approvers, json_new_string(q->approvers[i].text));
         if (r >= 0)
                 r = json_set(j, "approvers", TAKE_PTR(approvers));
+        if (r >= 0)
+                r = json_set_bool(j, "allowStarter", q->allow_starter);
         return r < 0 ? r : json_set(j, "fields", TAKE_PTR(fields));
 }
 
@@ -349,6 +355,8 @@ static int describe_between(const Activity *a, Json *j) {
                 r = describe_wanted(a, fields);
         if (r >= 0)
                 r = json_set(j, "approvers", TAKE_PTR(approvers));
+        if (r >= 0)
+                r = json_set_bool(j, "allowStarter", true);
         if (r >= 0)
                 r = json_set(j, "fields", TAKE_PTR(fields));
         return r < 0 ? r : set_ref(j, "error", activity_error(a));

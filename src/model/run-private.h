@@ -104,6 +104,18 @@ int run_merge_inputs(const Run *r, const Runbook *rb, const Json *given, Json **
 /* The first of the given ones that is fixed, by rb or by any definition that the run has had, and would get another value; borrowed. */
 const char *run_changes_fixed_input(const Run *r, const Runbook *rb, const Json *given, const Json *checked);
 
+/* run-reuse.c */
+typedef struct DoneSteps {
+        const ActivityDef *def;                         /* under which they were done */
+        const Attempt *attempt;                         /* in which; NULL: in another run */
+        const Json *carried;
+        unsigned begin, end, next;
+} DoneSteps;
+/* The main steps of this attempt (NULL: of what the activity was given from another run) that had succeeded before the first that had not. */
+DoneSteps done_steps(const Activity *a, const Attempt *t);
+int done_steps_find(DoneSteps *s, const StepDef *d);    /* the one that said what d says, by its index in s->def; -1: d has to run */
+Json *done_steps_outputs(const DoneSteps *s, int i);    /* borrowed */
+
 /* run-gate.c */
 int pass_gate(const Decision *d, Activity *a, int step);
 

@@ -128,16 +128,27 @@ int run_workspace_ready(Run *r, const Stamp *now, const char *error, Outcome *o)
         return outcome_apply(o, r, e);
 }
 
+/* Nobody saw the end of a step; but that its time had passed before is on disk, and nobody would have let it go on. */
+static StopReason timed_out_before(const Activity *a, int step) {
+        const Attempt *t = activity_attempt(a);
+        StepList l = activity_step_list(a, step);
+        bool timed_out = t->step_timed_out || (step_list_is_main(l) ? t->stop == STOP_TIMEOUT : (t->hooks_timed_out & (1u << l)) != 0);
+
+        return timed_out && step_stop(a, step) == STOP_TIMEOUT ? STOP_TIMEOUT : STOP_NOTHING;
+}
+
 /* What the step was told to stop for overrules how its processes ended: one that traps the signal and exits with 0 was stopped all the
  * same. */
 static int stopped_end(const Activity *a, int step, const Stamp *now, StepEnd *end, Json **ret_error) {
-        if (a->stopping == STOP_NOTHING || end->interrupted)
+        StopReason why = end->interrupted ? timed_out_before(a, step) : a->stopping;
+
+        if (why == STOP_NOTHING)
                 return 0;
-        *ret_error = stop_error(a, step, a->stopping, now->wall);
+        *ret_error = stop_error(a, step, why, now->wall);
         if (!*ret_error)
                 return -ENOMEM;
         end->error = *ret_error;
-        end->state = a->stopping >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED;
+        end->state = why >= STOP_RUN_TIMEOUT ? STEP_CANCELLED : STEP_FAILED;
         return 0;
 }
 
@@ -248,7 +259,7 @@ int run_reschedule(Run *r, const Stamp *now, const Actor *who, usec_t at, const 
         if (r->state != RUN_SCHEDULED)
                 return verb_refuse(ret_error, -ESTALE, _("Run %u is not scheduled for later (it is %s)"), r->id, run_state_to_string(r->state));
         if (at <= now->wall)
-                return verb_refuse(ret_error, -EINVAL, _("That time has passed; give one to come, or start the run with: runbookctl start-now"));
+                return verb_refuse(ret_error, -EINVAL, _("That time has passed; give one to come, or start the run with: runbookctl start-now %u"), r->id);
         if (at == r->scheduled_for)
                 return 0;
         return verb_event(r, now, who, EVENT_RUN_RESCHEDULED, at, comment, o);
@@ -276,16 +287,45 @@ static int not_asked(const Activity *a, WaitingFor kind, char **ret_error) {
         return !*ret_error ? -ENOMEM : activity_was_answered(a) ? -EALREADY : -ESTALE;
 }
 
+static bool logged_in_as(const Login *l, uint32_t uid) {
+        return l && l->uid == uid;
+}
+
+static const char *login_name(const Login *l) {
+        return l->user ? l->user : _("another user");
+}
+
+/* Who started it is known by the account, and by the one behind it, from which su or sudo was used. Neither answers, whichever account it
+ * is done with; what is not known of a login refuses nobody. */
+static int check_not_starter(const Run *r, const Actor *who, char **ret_error) {
+        const Login *from = r->started_from;
+
+        if (who->uid == r->started_by)
+                return verb_refuse(ret_error, -EPERM,
+                                   _("Who started the run may not answer this request (allowStarter: false); somebody else has to"));
+        if (logged_in_as(from, who->uid))
+                return verb_refuse(ret_error, -EPERM,
+                                   _("The run was started as %s by somebody who had logged in as you, and who started it may not answer this "
+                                     "request (allowStarter: false); somebody else has to"), strempty(r->started_by_name));
+        if (logged_in_as(who->login, r->started_by) || (from && logged_in_as(who->login, from->uid)))
+                return verb_refuse(ret_error, -EPERM,
+                                   _("You have logged in as %s, who started the run and may not answer this request (allowStarter: false); "
+                                     "somebody else has to, from a login of their own"), login_name(who->login));
+        return 0;
+}
+
 static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
         const Request *q = a->request;
         const StepDef *d;
+        int k = 0;
 
         if (activity_waiting_for(a) != kind || activity_running_step(a) < 0)
                 return not_asked(a, kind, ret_error);
         d = &a->def->steps[activity_running_step(a)];
-        if (!d->request.allow_starter && who->uid == a->run->started_by && !who->override)
-                return verb_refuse(ret_error, -EPERM,
-                                _("Who started the run may not answer this request (allowStarter: false); somebody else has to"));
+        if (!d->request.allow_starter && !who->override)
+                k = check_not_starter(a->run, who, ret_error);
+        if (k < 0)
+                return k;
         for (size_t i = 0; i < q->n_answers; i++)
                 if (q->answers[i].uid == who->uid)
                         return verb_refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
@@ -308,9 +348,22 @@ static int check_open(const Activity *a, char **ret_error) {
                                                                          : _("Enough people have approved this request already"));
 }
 
+static int check_person(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
+        int k = check_answer(a, kind, who, ret_error);
+
+        return k < 0 ? k : check_open(a, ret_error);
+}
+
+/* Inputs without a value and decisions are anybody's who may operate, as far as the run is concerned. */
+int activity_check_answer(const Activity *a, const Actor *who, char **ret_error) {
+        WaitingFor kind = activity_waiting_for(a);
+
+        return kind == WAITING_NOTHING || kind == WAITING_DECISION || a->request->wanted ? 0 : check_person(a, kind, who, ret_error);
+}
+
 static int check_fields(const StepDef *d, const Json *given, Json **ret, char **ret_error) {
         char **missing = NULL;
-        int r = inputs_check(d->request.fields, d->request.n_fields, given, ret, &missing, ret_error);
+        int r = request_fields_check(d->request.fields, d->request.n_fields, given, ret, &missing, ret_error);
 
         if (r < 0)
                 return r;
@@ -346,10 +399,8 @@ static int answer_event(Activity *a, const Stamp *now, const Actor *who, const c
 int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o,
                 char **ret_error) {
         _cleanup_json_ Json *fields = NULL;
-        int k = check_answer(a, WAITING_APPROVAL, who, ret_error);
+        int k = check_person(a, WAITING_APPROVAL, who, ret_error);
 
-        if (k >= 0)
-                k = check_open(a, ret_error);
         if (k < 0)
                 return k;
         if (approve)
@@ -367,9 +418,7 @@ int run_provide(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *g
 
         if (a->request && a->request->wanted)
                 return provide_wanted(r, a, now, who, given, comment, o, ret_error);
-        k = check_answer(a, WAITING_INPUT, who, ret_error);
-        if (k >= 0)
-                k = check_open(a, ret_error);
+        k = check_person(a, WAITING_INPUT, who, ret_error);
         if (k >= 0)
                 k = check_fields(&a->def->steps[activity_running_step(a)], given, &fields, ret_error);
         return k < 0 ? k : answer_event(a, now, who, "provide", fields, comment, o);

@@ -162,6 +162,7 @@ Run *run_free(Run *r) {
         free(r->trigger);
         free(r->dedup_key);
         free(r->started_by_name);
+        login_free(r->started_from);
         free(r->reason);
         json_unref(r->payload);
         for (size_t i = 0; i < r->n_definitions; i++)
@@ -288,7 +289,8 @@ usec_t stamp_elapsed_awake(const Stamp *from, const Stamp *to) {
 Event *outcome_event_by(Outcome *o, Run *r, EventType type, const Stamp *now, const Actor *who) {
         if (!GREEDY_REALLOC(o->events, o->n_events_allocated, o->n_events + 1))
                 return NULL;
-        return event_new(type, now, who ? who->uid : UID_ENGINE, who ? who->user : NULL);
+        Event *e = event_new(type, now, who ? who->uid : UID_ENGINE, who ? who->user : NULL);
+        return e && login_copy(who ? who->login : NULL, &e->login) < 0 ? event_free(e) : e;
 }
 
 Event *outcome_event(Outcome *o, Run *r, EventType type, const Stamp *now) {

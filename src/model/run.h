@@ -98,7 +98,8 @@ struct Activity {
         Json *outputs;
         Json *error;                                    /* of a failure without an attempt, or of a decision that nobody took in time */
         uint32_t reused_from;                           /* the run it was carried over from; 0: none */
-        Json *reused_steps;                             /* resume: step in a replay: {ID: outputs} of those that had succeeded there */
+        Json *reused_steps;                             /* resume: step in a replay: {ID: outputs} of those that had succeeded there … */
+        const ActivityDef *reused_def;                  /* … and said what they say here */
         Resolution resolution;                          /* of a held failure, to be carried out; the activity is pending until then */
         Json *given_outputs;                            /* with the decision to ignore */
         bool aborted;                                   /* a person did, or nobody decided in time */
@@ -139,6 +140,7 @@ struct Run {
         char *trigger, *dedup_key;
         uint32_t started_by;                            /* uid */
         char *started_by_name;
+        Login *started_from;                            /* NULL: not known */
         uint32_t replay_of, root_run, attempt;
         usec_t created_at, started_at, finished_at, scheduled_for, next_retry_at;
         uint32_t workspace_from;                        /* its workspace begins as a copy of this run's; 0: empty */
@@ -245,6 +247,7 @@ usec_t run_next_deadline(const Run *r, DeadlineClock clock); /* USEC_INFINITY: n
 typedef struct Actor {
         uint32_t uid;
         const char *user;
+        const Login *login;                             /* NULL: not known */
         bool override;                                  /* answers although not asked, by a right of its own: kept in the history */
 } Actor;
 
@@ -295,6 +298,9 @@ int run_cancel(Run *r, const Stamp *now, const Actor *who, const char *comment, 
 int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *fields, const char *comment, Outcome *o, char **ret_error);
 /* The fields that an input request asks for, or values of inputs without which the activity can't begin. */
 int run_provide(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *fields, const char *comment, Outcome *o, char **ret_error);
+/* What those two would say to him about who he is and what has been answered: 0, or their refusal. Also for what isn't the run's business,
+ * as decisions. */
+int activity_check_answer(const Activity *a, const Actor *who, char **ret_error);
 /* Decisions on a held failure. definition: the runbook as it was read again, or NULL; it must keep what has already run. The caller has stored
  * every earlier event of the run before it gives one, because activities get other numbers. */
 int run_retry(Run *r, Activity *a, const Stamp *now, const Actor *who, Runbook *definition, const Json *inputs, const char *comment, Outcome *o, char **ret_error);
@@ -319,5 +325,5 @@ unsigned run_pending_requests(const Run *r);
 /* The object of `status --json` (section 11): without stdout, long outputs cut. */
 int run_describe(const Run *r, Json **ret);
 int activity_describe(const Activity *a, Json **ret);
-int activity_describe_request(const Activity *a, Json **ret); /* {kind, title, message, context, approvers, required, answers, fields, deadline, error}; -ENOENT: none open */
+int activity_describe_request(const Activity *a, Json **ret); /* {kind, title, message, context, approvers, allowStarter, required, answers, fields, openedAt, deadline, error}; -ENOENT: none open */
 int run_describe_attempts(const Run *r, Json **ret);    /* for trigger.payload: an array of {activity, phase, state, attempts: […]} of all that ran */

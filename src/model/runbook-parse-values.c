@@ -262,7 +262,7 @@ static int request_fill(Parser *p, const Node *node, const RequestDraft *d, Requ
                 d->message ? text_template_parse(p, d->message, &q->message) : 0,
                 d->context ? template_compile(p->r.tree, d->context, p->r.d, &q->context) : 0,
                 d->approvers ? principals_parse(&p->r, d->approvers, &q->approvers, &q->n_approvers) : 0,
-                d->fields ? input_specs_parse(&p->r, d->fields, &q->fields, &q->n_fields) : 0,
+                d->fields ? field_specs_parse(&p->r, d->fields, &q->fields, &q->n_fields) : 0,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(parts); i++) {

@@ -9,6 +9,7 @@
 #include "fd-util.h"
 #include "i18n.h"
 #include "inputs-parse.h"
+#include "step-digest.h"
 #include "strbuf.h"
 
 static int field_inputs(Reader *r, const Field *f, const Node *node, void *target);
@@ -255,7 +256,6 @@ static int activity_steps(Parser *p, const Node *node, ActivityDraft *d, Activit
 }
 
 static int activity_retry(Parser *p, const ActivityDraft *d, ActivityDef *a) {
-        a->retry_s4 = d->retry || (!d->retries && p->defaults.retry);
         a->retry_written = d->retry || d->retries;
         if (a->retry_written)
                 return retries_parse(p, d->retries, d->retry, &a->retry);
@@ -670,6 +670,7 @@ int runbook_parse(const char *text, size_t n, TreeFormat format, const char *nam
                 k = set_text(rb, text, n, format);
         if (k < 0)
                 return k;
+        runbook_set_step_digests(rb, tree_root(tree));
         *ret = TAKE_PTR(rb);
         return 0;
 }

@@ -228,11 +228,6 @@ bool object_name_is_valid(const char *s) {
         return name_is_of(s, ALNUM, ALNUM "._-");
 }
 
-/* A bound of an input, where the type says whole numbers as one. */
-static Json *number_to_json(double v) {
-        return v > -1e15 && v < 1e15 && v == (double) (int64_t) v ? json_new_int((int64_t) v) : json_new_double(v);
-}
-
 static int options_to_json(const InputSpec *s, Json *o) {
         _cleanup_json_ Json *l = json_new_array();
         int k = l ? 0 : -ENOMEM;
@@ -252,8 +247,8 @@ static int input_to_json(const InputSpec *s, Json **ret) {
             json_set_bool(o, "secret", s->secret) < 0 || json_set_bool(o, "fixed", s->fixed) < 0 ||
             (s->has_default && json_set(o, "default", json_ref(s->default_value)) < 0) ||
             (s->pattern_text && json_set_string(o, "pattern", s->pattern_text) < 0) || (s->options && options_to_json(s, o) < 0) ||
-            (s->has_minimum && json_set(o, "minimum", number_to_json(s->minimum)) < 0) ||
-            (s->has_maximum && json_set(o, "maximum", number_to_json(s->maximum)) < 0))
+            (s->minimum && json_set(o, "minimum", json_ref(s->minimum)) < 0) ||
+            (s->maximum && json_set(o, "maximum", json_ref(s->maximum)) < 0))
                 return -ENOMEM;
         *ret = TAKE_PTR(o);
         return 0;

@@ -109,6 +109,7 @@ typedef struct StepDef {
         bool continue_on_error;
         bool gated;                                     /* the next step is a gate that decides by this one: a rejection is its to judge */
         bool needs_stdout;                              /* the runbook refers to its outputs.stdout */
+        uint64_t digest;                                /* of a main step: of what it says, and of what is said around it (step-digest.h) */
         unsigned line, column;
 } StepDef;
 
@@ -126,7 +127,6 @@ typedef struct ActivityDef {
         Expr *condition;
         RetryPolicy retry;
         bool retry_written;                             /* by the activity itself, not by `defaults` */
-        bool retry_s4;                                  /* written as `retry:` (maxAttempts), for messages */
         usec_t timeout;                                 /* USEC_INFINITY: none */
         FailurePolicy failure_policy;
         bool failure_policy_written;                    /* by the activity itself */

@@ -443,13 +443,3 @@ void template_visit(const Template *t, RefVisitor visit, void *userdata) {
         for (size_t i = 0; i < t->n_children; i++)
                 template_visit(t->children[i], visit, userdata);
 }
-
-unsigned template_status_used(const Template *t) {
-        unsigned status = 0;
-        for (size_t i = 0; i < t->n_parts; i++)
-                if (t->parts[i].expr.expr)
-                        status |= expr_status_used(t->parts[i].expr.expr);
-        for (size_t i = 0; i < t->n_children; i++)
-                status |= template_status_used(t->children[i]);
-        return status;
-}

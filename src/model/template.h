@@ -22,7 +22,6 @@ int condition_compile(const Tree *tree, const Node *node, Diagnostics *d, Expr *
 /* Calls visit for each reference in the template; line and column are in the file. */
 typedef void (*RefVisitor)(void *userdata, const ExprRef *ref, unsigned line, unsigned column);
 void template_visit(const Template *t, RefVisitor visit, void *userdata);
-unsigned template_status_used(const Template *t);
 
 /* Shell commands: an expression becomes a reference to an environment variable that holds its value, never text of the command. */
 typedef enum ShellKind { SHELL_SH, SHELL_DASH, SHELL_BASH, _SHELL_MAX, _SHELL_INVALID = -EINVAL } ShellKind;

@@ -82,17 +82,38 @@ class Nightly(examples.TestCase):
         report = self.report_of(run)
         self.assertEqual(report.get('Trigger'), 'failure')
         name = 'nightly-%d' % run.id
-        self.assertEqual(sorted(os.listdir(self.path('reports'))), [name + '.attempts.json', name + '.txt'])
+        self.assertEqual(sorted(os.listdir(self.path('reports'))), [name + '.json', name + '.txt'])
         text = self.text('reports', name + '.txt')
         self.assertIn('Run %d of nightly ended as exhausted.\nReason: %s\n' % (run.id, run.describe()['reason']), text)
         self.assertIn('archive', run.describe()['reason'])
         # S4.13, S3.13: each attempt with its times and its error
-        attempts = json.loads(self.text('reports', name + '.attempts.json'))
+        attempts = json.loads(self.text('reports', name + '.json'))['attempts']
         self.assertEqual([(a['activity'], a['phase'], a['state'], len(a['attempts'])) for a in attempts], [('room', 'look', 'success', 3), ('archive', 'backup', 'failed', 3)])
         for told, was in zip(attempts[1]['attempts'], run.describe()['activities'][1]['attempts']):
             self.assertEqual((told['number'], told['state'], told['error']), (was['number'], 'failed', was['error']))
             self.assertGreater(told['error']['timestamp'], 0)
         self.assertEqual([t['cause'] for t in attempts[1]['attempts']], ['initial', 'run-retry', 'run-retry'])
+
+    def test_long(self):
+        """S4.13, S4.14: what was tried is told in full, also where it is longer than any variable can be"""
+        line = '          tar -C "$SOURCE" -czf copy.tar.gz .\n'
+        lengthy = """          {
+            printf '{"message": "no", "details": "'
+            head -c 60000 /dev/zero | tr '\\0' d
+            printf '"}'
+          } > "$RUNBOOK_ERROR"
+          exit 1
+"""
+        text = examples.text_of('nightly', {**SHORT, line: lengthy, 'max: 2': 'max: 3'})
+        self.daemon.write_runbook('nightly', text)
+        run = self.night()
+        self.assertEqual(run.wait_ended(), 'exhausted')
+        report = self.report_of(run)
+        self.assertFalse(report.get('HadErrors'))
+        told = json.loads(self.text('reports', 'nightly-%d.json' % run.id))
+        self.assertGreater(os.path.getsize(self.path('reports', 'nightly-%d.json' % run.id)), 200 * 1024)
+        self.assertEqual((told['run'], told['runbook'], told['state'], 'cut' in told), (run.id, 'nightly', 'exhausted', False))
+        self.assertEqual([t['error']['details'] for t in told['attempts'][1]['attempts']], ['d' * 60000] * 4)
 
     def test_replayed(self):
         """S2.4, S4.16: in the morning it is replayed by hand; that is a new run, and one more report would follow its failure"""

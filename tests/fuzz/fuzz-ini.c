@@ -8,7 +8,6 @@ typedef struct Settings {
         unsigned small;
         uint64_t large;
         usec_t span;
-        bool flag;
         char *text;
 } Settings;
 
@@ -16,7 +15,6 @@ static const IniItem table[] = {
         {"Manager", "Small", ini_parse_unsigned, offsetof(Settings, small), 1, 100, "1 to 100"},
         {"Manager", "Large", ini_parse_u64, offsetof(Settings, large), 0, 0, "a size"},
         {"Manager", "Span", ini_parse_sec, offsetof(Settings, span), 10, USEC_PER_HOUR, "a time span"},
-        {"Other", "Flag", ini_parse_bool, offsetof(Settings, flag), 0, 0, "yes or no"},
         {"Other", "Text", ini_parse_text, offsetof(Settings, text), 0, 0, "text"},
 };
 

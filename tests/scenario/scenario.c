@@ -124,7 +124,7 @@ void scenario_check_members(Scenario *s, const char *const *known) {
 }
 
 static void check_members(Scenario *s) {
-        static const char *const known[] = { "about", "rows", "runbook", "inputs", "slots", "manual", "held", "scheduled", "only", "payload",
+        static const char *const known[] = { "about", "rows", "runbook", "inputs", "slots", "manual", "held", "scheduled", "only", "payload", "by", "login",
                                              "holdTimeout", "world", "script", "expect", "then", NULL };
 
         scenario_check_members(s, known);
@@ -186,7 +186,7 @@ static int prepare(Scenario *s) {
         if (error)
                 scenario_fail(s, "%s", error);
         if (r >= 0)
-                r = scenario_begin(s, &(WorldStart) { .id = FIRST_RUN, .runbook = rb,
+                r = scenario_begin(s, &(WorldStart) { .id = FIRST_RUN, .runbook = rb, .who = scenario_person(s->source),
                         .options = { .inputs = inputs, .only = only, .payload = json_get(s->source, "payload"),
                                      .trigger = json_has(s->source, "payload") ? "failure" : "manual",
                                      .scheduled_for = scenario_span(s, json_get(s->source, "scheduled")) } });

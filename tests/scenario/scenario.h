@@ -43,7 +43,7 @@ void scenario_do(Scenario *s, const Json *item);
 bool scenario_end_one(Scenario *s);                     /* ends the oldest process that may end; false: none may */
 bool scenario_pass_time(Scenario *s);                   /* to the next deadline; false: there is none */
 bool scenario_drain_one(Scenario *s);                   /* brings a manual scenario on; false: nothing is left to do */
-const Actor *scenario_person(const Json *item);         /* `by` */
+const Actor *scenario_person(const Json *item);         /* `by`, and `login`: until the next call */
 usec_t scenario_span(Scenario *s, const Json *value);
 /* Was that right? error: what was said to the one who was refused. */
 void scenario_refused(Scenario *s, const Json *item, const char *verb, int r, const char *error);

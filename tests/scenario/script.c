@@ -99,13 +99,24 @@ bool scenario_end_one(Scenario *s) {
 
 static const Actor people[] = { { 1000, "alice" }, { 1001, "bob" }, { 1002, "carol" }, { 1003, "dave" }, { 0, "root" } };
 
-const Actor *scenario_person(const Json *item) {
-        const char *name = json_string(json_get(item, "by"));
-
+static const Actor *find_person(const char *name) {
         for (size_t i = 0; name && i < ELEMENTSOF(people); i++)
                 if (streq(people[i].user, name))
                         return &people[i];
         return &people[0];
+}
+
+const Actor *scenario_person(const Json *item) {
+        static char session[] = "c1";
+        static Login login;
+        static Actor logged_in;
+        const Actor *who = find_person(json_string(json_get(item, "by"))), *from = find_person(json_string(json_get(item, "login")));
+
+        if (!json_has(item, "login"))
+                return who;
+        login = (Login) { .session = session, .uid = from->uid, .user = (char *) from->user };
+        logged_in = (Actor) { .uid = who->uid, .user = who->user, .login = &login };
+        return &logged_in;
 }
 
 static const char *comment_of(const Json *item) {

@@ -40,7 +40,7 @@ int world_init(World *w, const WorldStart *start) {
         r = world_know_definition(w, start->runbook);
         if (r >= 0)
                 r = run_new(start->id, w->runbook, &w->run);
-        return r < 0 ? r : run_create(w->run, &w->now, &alice, &options, &w->outcome);
+        return r < 0 ? r : run_create(w->run, &w->now, start->who ? start->who : &alice, &options, &w->outcome);
 }
 
 static void stored_done(Stored *s) {

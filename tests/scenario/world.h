@@ -58,6 +58,7 @@ typedef struct WorldStart {
         uint32_t id;
         Runbook *runbook;
         Stamp now;                                      /* wall 0: some time */
+        const Actor *who;                               /* NULL: alice */
         RunOptions options;
         unsigned slots;
 } WorldStart;

@@ -1,4 +1,4 @@
-/* The digest against the published vectors. */
+/* The digests against the published vectors. */
 #include "test.h"
 
 #include "digest.h"
@@ -11,7 +11,15 @@ static void test_vectors(void **state) {
         assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void test_quick(void **state) {
+        assert_true(quick_digest(QUICK_DIGEST_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+        assert_true(quick_digest(QUICK_DIGEST_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+        assert_true(quick_digest(QUICK_DIGEST_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+        assert_true(quick_digest(quick_digest(QUICK_DIGEST_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_quick),
 };
 TEST_MAIN(tests)

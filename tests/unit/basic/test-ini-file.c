@@ -12,7 +12,7 @@ typedef struct Settings {
         unsigned slots;
         uint64_t size;
         usec_t wait;
-        bool quiet;
+        unsigned quiet;
         char *name;
 } Settings;
 
@@ -20,7 +20,7 @@ static const IniItem table[] = {
         {"Manager", "Slots", ini_parse_unsigned, offsetof(Settings, slots), 1, 1000, "1 to 1000"},
         {"Manager", "Size", ini_parse_u64, offsetof(Settings, size), 0, 0, "a size such as 64K"},
         {"Manager", "Wait", ini_parse_sec, offsetof(Settings, wait), USEC_PER_SEC, USEC_PER_DAY, "1s to 1d"},
-        {"Log", "Quiet", ini_parse_bool, offsetof(Settings, quiet), 0, 0, "yes or no"},
+        {"Log", "Quiet", ini_parse_unsigned, offsetof(Settings, quiet), 0, 1, "0 or 1"},
         {"Log", "Name", ini_parse_text, offsetof(Settings, name), 0, 0, "text"},
 };
 
@@ -36,7 +36,7 @@ static void settings_done(Settings *s) {
 static void test_values(void **state) {
         _cleanup_diag_ Diagnostics d = {};
         _cleanup_(settings_done) Settings s = {};
-        read_text("\xef\xbb\xbf# comment\n[Manager]\nSlots=5\r\n Size = 64K\n\n; more\nWait: 1min 30s\n[Log]\nQuiet=Yes\nName=one\nName=a "
+        read_text("\xef\xbb\xbf# comment\n[Manager]\nSlots=5\r\n Size = 64K\n\n; more\nWait: 1min 30s\n[Log]\nQuiet=1\nName=one\nName=a "
                   "; b # c\n",
                   &s, &d);
         assert_int_equal(d.n_warnings, 0);
@@ -45,7 +45,7 @@ static void test_values(void **state) {
         assert_int_equal(s.wait, 90 * USEC_PER_SEC);
         assert_true(s.quiet);
         assert_string_equal(s.name, "a ; b # c");       /* no comments inside of lines; the last one holds */
-        read_text("[Log]\nName=\nQuiet=off", &s, &d);
+        read_text("[Log]\nName=\nQuiet=0", &s, &d);
         assert_null(s.name);
         assert_false(s.quiet);
 }
@@ -111,9 +111,9 @@ static void test_warnings(void **state) {
         check_warning("[Manager]\nWait=10ms\n", 2, "out of range");
         check_warning("[Manager]\nWait=infinity\n", 2, "out of range");
         check_warning("[Manager]\nWait=soon\n", 2, "no right value");
-        check_warning("[Log]\nQuiet=maybe\n", 2, "yes or no");
+        check_warning("[Log]\nQuiet=maybe\n", 2, "0 or 1");
         check_warning("[Manager]\nSlot=5\n", 2, "did you mean 'Slots'");
-        check_warning("[Manager]\nQuiet=yes\n", 2, "no setting 'Quiet'");
+        check_warning("[Manager]\nQuiet=1\n", 2, "no setting 'Quiet'");
         check_warning("[Manger]\nSlots=9\nSize=9\n", 1, "no section [Manger]");
         check_warning("# x\n[Empty]\n", 2, "no section [Empty]");
         check_warning("Slots=5\n", 1, "before the first section");

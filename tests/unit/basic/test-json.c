@@ -1,4 +1,4 @@
-/* Values, text in and out, comparison and dispatch tables. */
+/* Values, text in and out, comparison. */
 #include "test.h"
 
 #include <math.h>
@@ -183,6 +183,7 @@ static void check_equal(const char *a, const char *b, bool equal) {
 static void test_equal(void **state) {
         check_equal("1", "1.0", true);
         check_equal("1", "2", false);
+        check_equal("9007199254740993", "9007199254740992.0", false);
         check_equal("18446744073709551615", "9223372036854775807", false);
         check_equal("1", "\"1\"", false);
         check_equal("1", "true", false);
@@ -195,6 +196,32 @@ static void test_equal(void **state) {
         check_equal("[1]", "[1,1]", false);
         check_equal("\"a\\u0000b\"", "\"a\\u0000c\"", false);
         check_equal("true", "false", false);
+}
+
+static void check_order(const char *a, const char *b, int expected) {
+        _cleanup_json_ Json *x = parse(a), *y = parse(b);
+        if (json_compare_numbers(x, y) != expected || json_compare_numbers(y, x) != -expected)
+                fail_msg("%s and %s are not %d but %d, %d", a, b, expected, json_compare_numbers(x, y), json_compare_numbers(y, x));
+}
+
+/* Doubles have 53 bits for digits; what is between two of them keeps its place. */
+static void test_order_of_numbers(void **state) {
+        static const char *const ascending[] = {
+                "-1e300", "-9223372036854777856.0", "-9223372036854775808", "-9223372036854775807", "-9007199254740993", "-9007199254740992.0",
+                "-1", "-0.5", "0", "0.5", "9007199254740992.0", "9007199254740993", "9223372036854774784.0", "9223372036854775807",
+                "9223372036854775808.0", "9223372036854775809", "18446744073709549568.0", "18446744073709551615", "18446744073709551616.0", "1e300",
+        };
+        _cleanup_json_ Json *nan = json_new_double(NAN), *big = parse("18446744073709551615"), *one = parse("1"), *large = parse("1e308");
+
+        for (size_t i = 0; i < ELEMENTSOF(ascending); i++)
+                for (size_t k = i; k < ELEMENTSOF(ascending); k++)
+                        check_order(ascending[i], ascending[k], i == k ? 0 : -1);
+        check_order("-9223372036854775808", "-9223372036854775808.0", 0);
+        check_order("9223372036854775808", "9223372036854775808.0", 0);
+        check_order("-0", "-0.0", 0);
+        assert_int_equal(json_compare_numbers(nan, nan), 0);
+        assert_true(json_compare_numbers(nan, big) > 0 && json_compare_numbers(nan, one) > 0 && json_compare_numbers(nan, large) > 0);
+        assert_true(json_compare_numbers(big, nan) < 0 && json_compare_numbers(one, nan) < 0 && json_compare_numbers(large, nan) < 0);
 }
 
 static void test_copy(void **state) {
@@ -215,65 +242,30 @@ static void test_size_stops(void **state) {
         assert_true(n > 100 && n < 130);
 }
 
-typedef struct Target {
-        char *s;
-        bool b;
-        int64_t i;
-        uint64_t u;
-        Json *j;
-} Target;
-
-static const JsonDispatch dispatch_table[] = {
-        {"s", JSON_FIELD_STRING, offsetof(Target, s)},
-        {"b", JSON_FIELD_BOOL, offsetof(Target, b)},
-        {"i", JSON_FIELD_INT, offsetof(Target, i)},
-        {"u", JSON_FIELD_UINT, offsetof(Target, u)},
-        {"j", JSON_FIELD_JSON, offsetof(Target, j)},
-};
-
-static int dispatch(const char *text, bool strict, Target *t, char bad[static 16]) {
-        _cleanup_json_ Json *j = parse(text);
-        const char *name = NULL;
-        int r = json_dispatch(j, dispatch_table, ELEMENTSOF(dispatch_table), strict, t, &name);
-        strcpy(bad, strempty(name));
-        return r;
-}
-
-static void test_dispatch(void **state) {
-        Target t = {.s = strdup("old")};
-        char bad[16];
-        assert_ok(dispatch("{\"s\":\"x\",\"b\":true,\"i\":-1,\"u\":18446744073709551615,\"j\":[1]}", true, &t, bad));
-        assert_string_equal(t.s, "x");
-        assert_true(t.b && t.i == -1 && t.u == UINT64_MAX);
-        assert_int_equal(json_length(t.j), 1);
-        assert_ok(dispatch("{\"s\":null,\"j\":null,\"more\":1}", false, &t, bad));
-        assert_null(t.s);
-        assert_null(t.j);
-}
-
-static void test_dispatch_refuses(void **state) {
+/* One object of two, either of which may be missing or empty. */
+static void test_members(void **state) {
         static const struct {
-                const char *text, *bad;
-        } table[] = {
-                {"{\"b\":true,\"more\":1}", "more"},
-                {"{\"s\":1}", "s"},
-                {"{\"s\":\"a\\u0000\"}", "s"},
-                {"{\"b\":1}", "b"},
-                {"{\"b\":null}", "b"},
-                {"{\"i\":1.5}", "i"},
-                {"{\"i\":18446744073709551615}", "i"},
-                {"{\"u\":-1}", "u"},
-                {"[]", ""},
+                const char *a, *b, *text;
+        } cases[] = {
+                { "{\"a\":1,\"b\":{\"c\":[]}}", "{\"d\":\"x\\n\",\"e\":null}", "{\"a\":1,\"b\":{\"c\":[]},\"d\":\"x\\n\",\"e\":null}" },
+                { "{\"a\":1}", "{}", "{\"a\":1}" },
+                { NULL, "{\"a\":1}", "{\"a\":1}" },
+                { "{}", NULL, "{}" },
         };
-        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                Target t = {};
-                char bad[16];
-                assert_int_equal(dispatch(table[i].text, true, &t, bad), -EINVAL);
-                assert_string_equal(bad, table[i].bad);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ Json *a = NULL, *b = NULL;
+                if (cases[i].a)
+                        assert_ok(json_parse(cases[i].a, strlen(cases[i].a), &a));
+                if (cases[i].b)
+                        assert_ok(json_parse(cases[i].b, strlen(cases[i].b), &b));
+                _cleanup_free_ char *text = json_members_to_string(a, b);
+                assert_string_equal(text, cases[i].text);
         }
 }
 
 static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_pretty),
         cmocka_unit_test(test_parse_refuses),
@@ -283,9 +275,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_iterate),
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_order_of_numbers),
         cmocka_unit_test(test_copy),
         cmocka_unit_test(test_size_stops),
-        cmocka_unit_test(test_dispatch),
-        cmocka_unit_test(test_dispatch_refuses),
 };
 TEST_MAIN(tests)

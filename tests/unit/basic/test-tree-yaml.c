@@ -145,10 +145,10 @@ static void test_aliases_refused(void **state) {
 static void test_documents(void **state) {
         check_error("a: 1\n---\nb: 1\n", 2, 1, "a second document");
         check_error("--- a\n--- b\n", 2, 1, "a second document");
-        check_error("", 0, 0, "the file is empty");
-        check_error("# only this\n", 0, 0, "the file is empty");
-        check_error("---\n", 0, 0, "the file is empty");
-        check_error("---\n...\n", 0, 0, "the file is empty");
+        check_error("", 1, 1, "the file is empty");
+        check_error("# only this\n", 1, 1, "the file is empty");
+        check_error("---\n", 1, 1, "the file is empty");
+        check_error("---\n...\n", 1, 1, "the file is empty");
 }
 
 static void test_scalars_refused(void **state) {

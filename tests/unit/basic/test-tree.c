@@ -51,11 +51,36 @@ static void test_to_json(void **state) {
         check_json("{\"b\":[\"x\\u0000y\",-1,1e2,false,null]}", TREE_JSON, "{\"b\":[\"x\\u0000y\",-1,100,false,null]}");
 }
 
+static uint64_t digest(const char *text, TreeFormat format) {
+        _cleanup_(tree_freep) Tree *t = parse(text, format);
+        return node_digest(tree_root(t));
+}
+
+/* What counts is what a text says, not how it is written; but numbers are their texts. */
+static void test_digest(void **state) {
+        static const char *const others[] = {
+                "{a: [1, x], b: {c: ~}}", "{a: [x, 1], b: {c: null}}", "{a: [1, x], b: {d: null}}", "{a: [1, x], b: {c: {}}}", "{a: [1, x], b: {c: []}}",
+                "{a: [1, x], b: null, c: null}", "{a: [1.0, x], b: {c: null}}", "{a: ['1', x], b: {c: null}}", "{a: [1, y], b: {c: null}}",
+                "{a: [1, x, x], b: {c: null}}", "{b: [1, x], a: {c: null}}", "{a: [1, x], b: {c: true}}", "{a: [1, x], b: {c: false}}", "{a: [1x], b: {c: null}}",
+                "{}", "[]", "''", "~", "[[]]", "[{}]", "{a: b, b: a}", "{a: a, b: b}", "{ab: ''}", "{a: b}",
+        };
+        uint64_t d[ELEMENTSOF(others)];
+
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) {
+                d[i] = digest(others[i], TREE_YAML);
+                for (size_t k = 0; k < i; k++)
+                        if (d[i] == d[k])
+                                fail_msg("%s and %s are one", others[i], others[k]);
+        }
+        assert_true(digest("b:\n  c:\na: # first\n  - 1\n  - \"x\"\n", TREE_YAML) == d[0]);
+        assert_true(digest("{\"b\": {\"c\": null}, \"a\": [1, \"\\u0078\"]}", TREE_JSON) == d[0]);
+}
+
 static void test_byte_order_mark(void **state) {
         _cleanup_(tree_freep) Tree *y = parse("\xef\xbb\xbf" "a: 1\n", TREE_YAML), *j = parse("\xef\xbb\xbf{\"a\": 1}", TREE_JSON);
         assert_int_equal(node_get(tree_root(y), "a")->key_column, 1);
         assert_int_equal(node_get(tree_root(j), "a")->key_column, 2);
-        check_error("\xef\xbb\xbf", 3, TREE_YAML, 0, 0, "empty");
+        check_error("\xef\xbb\xbf", 3, TREE_YAML, 1, 1, "empty");
 }
 
 static void test_encoding(void **state) {
@@ -63,8 +88,8 @@ static void test_encoding(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
                 check_error("[1,\n\xc3\xa9 \xff]", 9, formats[i], 2, 3, "UTF-8");
                 check_error("[1,\n\0]", 6, formats[i], 2, 1, "NUL");
-                check_error("", 0, formats[i], 0, 0, "empty");
-                check_error(" \n\n", 3, formats[i], 0, 0, "empty");
+                check_error("", 0, formats[i], 1, 1, "empty");
+                check_error(" \n\n", 3, formats[i], 1, 1, "empty");
         }
 }
 
@@ -137,6 +162,7 @@ static void test_type_names(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_access),
         cmocka_unit_test(test_to_json),
+        cmocka_unit_test(test_digest),
         cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_encoding),
         cmocka_unit_test(test_size_cap),

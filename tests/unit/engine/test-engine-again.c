@@ -227,7 +227,7 @@ static void test_refused_states(void **state) {
 static void test_too_old(void **state) {
         World *w = *state;
         uint32_t run = start_failed(w), second;
-        usec_t first_at = world_run(w, run)->created_at;
+        usec_t first_at = world_run(w, run)->created_at, until;
 
         while (now_usec(CLOCK_REALTIME) < first_at + 20 * USEC_PER_MSEC)
                 (void) usleep(1000);
@@ -235,6 +235,8 @@ static void test_too_old(void **state) {
         end_with(w, second, "b", 1);
         w->engine->retry_window = 1;
         assert_refused(w, run, &(ReplayRequest) { 0 }, VERDICT_TOO_OLD, "runbookctl rerun 1");
+        assert_ok(engine_replay_until(w->engine, world_run(w, second), &until));
+        assert_int_equal(until, first_at + 1);
         w->engine->retry_window = now_usec(CLOCK_REALTIME) - world_run(w, second)->created_at + USEC_PER_MINUTE;
         replayed(w, second, NULL);
         /* It is young enough itself, but its root is not. */
@@ -242,6 +244,8 @@ static void test_too_old(void **state) {
         assert_refused(w, second, &(ReplayRequest) { 0 }, VERDICT_TOO_OLD, "more than");
         w->engine->retry_window = USEC_INFINITY;
         replayed(w, run, NULL);
+        assert_ok(engine_replay_until(w->engine, world_run(w, second), &until));
+        assert_true(until == USEC_INFINITY);
         w->engine->retry_window = 1;
         rerun(w, run, &(RerunRequest) { 0 });           /* at any age */
 }

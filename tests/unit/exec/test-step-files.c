@@ -142,29 +142,24 @@ static void test_remove_all(void **state) {
         assert_int_not_equal(mode_of(g, "step/012-1-a-a1-s1.output"), 0);
 }
 
-static void test_remove_run(void **state) {
-        _cleanup_free_ char *log = NULL;
+/* Only for the run's own steps to read; what a step made of it gives way. */
+static void test_trigger(void **state) {
+        _cleanup_json_ Json *payload = json_new_object();
+        _cleanup_free_ char *text = NULL, *path = NULL;
         Ground *g = *state;
+        size_t n;
 
+        assert_ok(json_set_int(payload, "run", 7));
+        assert_true(exec_write_trigger(g->state, 1, payload) < 0); /* no workspace */
         assert_ok(exec_make_workspace(g->state, 1));
-        assert_ok(exec_make_workspace(g->state, 12));
-        assert_ok(mkdirat(g->logs_fd, "1", 0700));
-        assert_ok(mkdirat(g->logs_fd, "12", 0700));
-        log = exec_log_path(g->state, 1, "a", 1);
-        int fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        assert_true(fd >= 0);
-        (void) close(fd);
-        put(g, "0123-1-a-a1-s1.output", "");
-        put(g, "0123-12-a-a1-s1.output", "");
-        assert_ok(exec_remove_run(g->state, 1));
-        assert_int_equal(mode_of(g, "work/1"), 0);
-        assert_int_equal(mode_of(g, "logs/1"), 0);
-        assert_int_equal(mode_of(g, "step/0123-1-a-a1-s1.output"), 0);
-        assert_int_equal(mode_of(g, "work/12/workspace"), 0700);
-        assert_int_equal(mode_of(g, "logs/12"), 0700);
-        assert_int_not_equal(mode_of(g, "step/0123-12-a-a1-s1.output"), 0);
-        assert_ok(exec_remove_run(g->state, 1));        /* again is success */
-        assert_ok(exec_remove_run("/no/such/state/directory", 1));
+        path = xasprintf("%s/work/1/trigger.json", g->state);
+        assert_ok(symlink("/etc/passwd", path));
+        for (unsigned i = 0; i < 2; i++) {
+                assert_ok(exec_write_trigger(g->state, 1, payload));
+                assert_int_equal(mode_of(g, "work/1/trigger.json"), 0600);
+        }
+        assert_ok(read_file(AT_FDCWD, path, 100, true, &text, &n));
+        assert_string_equal(text, "{\"run\":7}");
 }
 
 static void test_capture(void **state) {
@@ -186,8 +181,7 @@ static void test_capture(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_modes), cmocka_unit_test(test_names), G(test_take), G(test_take_hostile), G(test_remove_all), G(test_remove_run),
-        G(test_capture),
+        G(test_modes), cmocka_unit_test(test_names), G(test_take), G(test_take_hostile), G(test_remove_all), G(test_trigger), G(test_capture),
 };
 
 TEST_MAIN(tests)

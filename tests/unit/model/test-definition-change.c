@@ -396,29 +396,6 @@ static void test_ten_thousand(void **state) {
         assert_string_equal(strchr(error, '\n') + 1, "first would have to run before a0, which has begun");
 }
 
-/* ---- one by one ---- */
-
-static void test_unchanged(void **state) {
-        static const bool expected[] = { false, false, false, true, true, false }; /* dist docs unit lint slow upload */
-        bool same[ELEMENTSOF(expected)];
-        _cleanup_change_ Change c = { .old = must_parse(TEXT), .new = must_parse("# other\n" HEAD "  - name: all\n"
-                                                                                 "    activities:\n"
-                                                                                 "      - {name: slow, run: make slow}\n"
-                                                                                 "      - {name: unit, run: make checks}\n"
-                                                                                 "      - {needs: [], name: lint, run: make lint}\n") };
-
-        assert_int_equal(c.old->n_activities, ELEMENTSOF(same));
-        assert_ok(definition_unchanged_activities(c.old, c.new, same));
-        assert_memory_equal(same, expected, sizeof expected);
-
-        /* What holds for all of them is a part of each. */
-        runbook_unref(c.new);
-        c.new = must_parse("name: ship\nenv: {LEVEL: 2.0}\ndefaults: {timeout: 1h}\nphases:\n" BUILD CHECK PUBLISH);
-        assert_ok(definition_unchanged_activities(c.old, c.new, same));
-        for (size_t i = 0; i < ELEMENTSOF(same); i++)
-                assert_false(same[i]);
-}
-
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_text),
         cmocka_unit_test(test_writing_is_free),
@@ -437,6 +414,5 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_large_maps),
         cmocka_unit_test(test_ten_thousand),
-        cmocka_unit_test(test_unchanged),
 };
 TEST_MAIN(tests)

@@ -22,6 +22,9 @@ static void assert_same(const Event *a, const Event *b) {
         assert_int_equal(a->at.boot, b->at.boot);
         assert_int_equal(a->uid, b->uid);
         assert_true(streq_ptr(a->user, b->user));
+        assert_true(!a->login == !b->login);
+        assert_true(!a->login || (a->login->uid == b->login->uid && streq_ptr(a->login->session, b->login->session) &&
+                                  streq_ptr(a->login->user, b->login->user)));
         assert_int_equal(a->phase, b->phase);
         assert_int_equal(a->activity, b->activity);
         assert_int_equal(a->attempt, b->attempt);
@@ -187,11 +190,13 @@ static void test_round_trip(void **state) {
         Runbook *rb = parse_runbook(runbook_text);
 
         for (EventType t = 0; t < _EVENT_TYPE_MAX; t++)
-                for (unsigned filled = 0; filled < 2; filled++) {
+                for (unsigned filled = 0; filled < 4; filled++) {
                         _cleanup_(event_freep) Event *e = full_event(t), *again = NULL;
 
-                        if (filled)
+                        if (filled & 1)
                                 fill(e);
+                        if (filled & 2)
+                                assert_ok(login_new(t % 2 ? "c12" : NULL, t % 3 ? 1001 : 0, t % 3 ? "bob" : NULL, &e->login));
                         again = round_trip(e, rb);
                         assert_same(e, again);
                 }
@@ -291,6 +296,16 @@ static const struct {
         { "step-finished", "a", "first", "{\"state\":\"failed\",\"interrupted\":1}" },
         { "activity-backoff", "a", NULL, "{\"until\":\"soon\"}" },
         { "activity-backoff", "a", NULL, "{\"span\":-5}" },
+        { "run-cancel", NULL, NULL, "{\"session\":\"1\"}" }, /* without whose it is */
+        { "run-cancel", NULL, NULL, "{\"loginUser\":\"bob\"}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":\"1\"}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":-1}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":4294967295}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":1.5}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":1,\"session\":1}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":1,\"session\":\"a b\"}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":1,\"session\":\"\"}" },
+        { "run-cancel", NULL, NULL, "{\"loginUid\":1,\"loginUser\":[]}" },
         { "run-cancel", NULL, NULL, "[]" },
         { "run-cancel", NULL, NULL, "\"why\"" },
         { "run-cancel", NULL, NULL, "{\"reason\":\"why\"" },
@@ -313,6 +328,39 @@ static void test_hostile_rows(void **state) {
                 assert_null(e);
         }
         runbook_unref(rb);
+}
+
+/* S0.10: what was written before logins were loads as it is, and what is written has them beside what the type has. */
+static void test_login(void **state) {
+        Runbook *rb = parse_runbook(runbook_text);
+        EventText row = { .seq = 1, .uid = 1, .user = "alice", .type = "run-cancel", .data = "{\"reason\":\"why\"}" };
+        _cleanup_(event_freep) Event *old = NULL, *new = NULL;
+        _cleanup_free_ char *data = NULL;
+
+        assert_ok(event_decode(&row, rb, &old));
+        assert_null(old->login);
+        assert_ok(login_new("7", 0, "root", &old->login));
+        assert_ok(event_encode(old, &data));
+        assert_string_equal(data, "{\"reason\":\"why\",\"session\":\"7\",\"loginUid\":0,\"loginUser\":\"root\"}");
+        row.data = data;
+        assert_ok(event_decode(&row, rb, &new));
+        assert_null(new->data);
+        assert_same(old, new);
+        runbook_unref(rb);
+}
+
+static void test_session_ids(void **state) {
+        char id[LOGIN_SESSION_MAX + 2];
+
+        memset(id, 'a', sizeof id);
+        id[LOGIN_SESSION_MAX + 1] = 0;
+        assert_false(login_session_is_valid(id));
+        id[LOGIN_SESSION_MAX] = 0;
+        assert_true(login_session_is_valid(id));
+        assert_true(login_session_is_valid("c1") && login_session_is_valid("A_z-09"));
+        static const char *const bad[] = { NULL, "", " ", "1 ", "a/b", "a.b", "\xc3\xbc", "\x1b" };
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_false(login_session_is_valid(bad[i]));
 }
 
 /* A byte of a stored row is not what it was: it is refused, or it is another possible event; never anything else. */
@@ -348,6 +396,8 @@ int main(void) {
                 cmocka_unit_test(test_names_of_the_history),
                 cmocka_unit_test(test_subject),
                 cmocka_unit_test(test_error),
+                cmocka_unit_test(test_login),
+                cmocka_unit_test(test_session_ids),
                 cmocka_unit_test(test_hostile_rows),
                 cmocka_unit_test(test_damaged_bytes),
         };

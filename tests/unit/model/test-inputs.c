@@ -14,16 +14,21 @@ typedef struct Specs {
         int r;
 } Specs;
 
-/* The text is the map under `inputs:`, as JSON or flow YAML. */
-static Specs parse(const char *text) {
+static Specs parse_as(int (*read)(Reader *r, const Node *node, InputSpec **ret, size_t *ret_n), const char *text) {
         _cleanup_(tree_freep) Tree *tree = NULL;
         Specs s = {};
         Reader r = { .d = &s.d };
 
-        assert_ok(tree_parse(text, strlen(text), TREE_YAML, &s.d, &tree));
+        s.r = tree_parse(text, strlen(text), TREE_YAML, &s.d, &tree);
         r.tree = tree;
-        s.r = input_specs_parse(&r, tree_root(tree), &s.specs, &s.n);
+        if (s.r >= 0)
+                s.r = read(&r, tree_root(tree), &s.specs, &s.n);
         return s;
+}
+
+/* The text is the map under `inputs:`, as JSON or flow YAML. */
+static Specs parse(const char *text) {
+        return parse_as(input_specs_parse, text);
 }
 
 static void specs_done(Specs *s) {
@@ -34,15 +39,28 @@ static void specs_done(Specs *s) {
 }
 #define _cleanup_specs_ _cleanup_(specs_done)
 
-static void expect_error(const char *text, const char *message) {
-        _cleanup_specs_ Specs s = parse(text);
+static void must_say(const Specs *s, const char *text, const char *message) {
         bool said = false;
 
-        assert_int_equal(s.r, -EINVAL);
-        for (size_t i = 0; i < s.d.n_items; i++)
-                said = said || strstr(s.d.items[i].message, message);
+        assert_int_equal(s->r, -EINVAL);
+        for (size_t i = 0; i < s->d.n_items; i++)
+                said = said || strstr(s->d.items[i].message, message);
         if (!said)
                 fail_msg("\"%s\" does not say \"%s\"", text, message);
+}
+
+static void expect_error(const char *text, const char *message) {
+        _cleanup_specs_ Specs s = parse(text);
+
+        must_say(&s, text, message);
+}
+
+static void expect_field_error(const char *text, const char *message) {
+        _cleanup_specs_ Specs s = parse_as(field_specs_parse, text);
+
+        must_say(&s, text, message);
+        for (size_t i = 0; i < s.d.n_items; i++)
+                assert_null(strstr(s.d.items[i].message, "input \""));
 }
 
 static Json *json(const char *text) {
@@ -78,6 +96,18 @@ static void expect(const char *declaration, const char *value, const char *expec
                 fail_msg("%s with %s: \"%s\", not \"%s\"", declaration, value, got, expected);
 }
 
+static void from_text(const char *declaration, const char *text, const char *expected) {
+        _cleanup_free_ char *map = NULL, *error = NULL, *got = NULL;
+        _cleanup_json_ Json *kept = NULL;
+        int r;
+
+        assert_true(asprintf(&map, "{x: %s}", declaration) > 0);
+        _cleanup_specs_ Specs s = parse(map);
+        r = input_from_text(s.specs, text, &kept, &error);
+        got = r < 0 ? TAKE_PTR(error) : json_to_string(kept, false);
+        assert_string_equal(got, expected);
+}
+
 static void test_type_names(void **state) {
         for (InputType t = 0; t < _INPUT_TYPE_MAX; t++)
                 assert_int_equal(input_type_from_string(input_type_to_string(t)), t);
@@ -95,7 +125,7 @@ static void test_declaration(void **state) {
         assert_int_equal(s.n, 3);
         assert_string_equal(s.specs[0].name, "v");
         assert_string_equal(s.specs[0].description, "A number");
-        assert_true(s.specs[0].required && s.specs[0].fixed && s.specs[0].pattern_text && s.specs[0].has_minimum && s.specs[0].has_maximum);
+        assert_true(s.specs[0].required && s.specs[0].fixed && s.specs[0].pattern_text && s.specs[0].minimum && s.specs[0].maximum);
         assert_false(s.specs[0].has_default);
         assert_string_equal(s.specs[1].options[1], "stable");
         assert_null(s.specs[1].options[2]);
@@ -205,9 +235,50 @@ static void test_numbers(void **state) {
         expect("{type: integer}", "1e3", "1000");
         expect("{type: integer}", "-9223372036854775808", "-9223372036854775808");
         expect("{type: integer}", "3.5", "input \"x\" must be a whole number, not 3.5");
-        expect("{type: integer}", "1e30", "input \"x\" must be a whole number, not 1e30");
+        expect("{type: number, minimum: 9007199254740993}", "9007199254740992", "input \"x\" must have a value of at least 9007199254740993, not 9007199254740992");
         expect("{type: integer, minimum: 1, maximum: 9}", "10", "input \"x\" must have a value from 1 to 9, not 10");
         expect("{type: integer, minimum: 1, maximum: 9}", "9", "9");
+}
+
+#define INT64_RANGE "-9223372036854775808 to 9223372036854775807"
+
+/* A double has 53 bits for a number's digits, and an integer 63. */
+static void test_bounds_of_integers_are_exact(void **state) {
+        const char *above = "{type: integer, minimum: 9007199254740993}", *below = "{type: integer, maximum: 9223372036854775806}",
+                   *between = "{type: integer, minimum: -9223372036854775807, maximum: -9223372036854775807}";
+
+        expect(above, "9007199254740993", "9007199254740993");
+        expect(above, "9007199254740992", "input \"x\" must have a value of at least 9007199254740993, not 9007199254740992");
+        expect(above, "9007199254740992.0", "input \"x\" must have a value of at least 9007199254740993, not 9007199254740992");
+        expect(below, "9223372036854775806", "9223372036854775806");
+        expect(below, "9223372036854775807", "input \"x\" must have a value of at most 9223372036854775806, not 9223372036854775807");
+        expect(between, "-9223372036854775807", "-9223372036854775807");
+        expect(between, "-9223372036854775808",
+               "input \"x\" must have a value from -9223372036854775807 to -9223372036854775807, not -9223372036854775808");
+        expect("{type: integer, minimum: 1.5}", "1", "input \"x\" must have a value of at least 1.5, not 1");
+        expect("{type: integer, minimum: 1.5}", "2", "2");
+        expect("{type: integer, minimum: 0, maximum: 0}", "-0", "0");
+        expect("{type: integer, minimum: -0, maximum: -0.0}", "-0.0", "0");
+        expect("{type: integer, maximum: 1e308}", "9223372036854775807", "9223372036854775807");
+        expect_error("{x: {type: integer, minimum: 9007199254740993, maximum: 9007199254740992}}", "\"maximum\" is less than \"minimum\"");
+        expect_error("{x: {type: integer, minimum: 9223372036854775807, maximum: 9223372036854775806.0e0, default: 0}}", "the default does not fit");
+}
+
+static void test_numbers_beyond_64_bits(void **state) {
+        expect("{type: integer}", "9223372036854775807", "9223372036854775807");
+        expect("{type: integer}", "9223372036854775808", "input \"x\" must be a whole number from " INT64_RANGE ", not 9223372036854775808");
+        expect("{type: integer}", "18446744073709551616", "input \"x\" must be a whole number from " INT64_RANGE ", not 1.8446744073709552e19");
+        expect("{type: integer}", "-9223372036854775809",
+               "input \"x\" must be a whole number from " INT64_RANGE ", not -9.223372036854776e18");
+        expect("{type: integer}", "1e30", "input \"x\" must be a whole number from " INT64_RANGE ", not 1e30");
+        expect("{type: number, maximum: 9223372036854775807}", "9223372036854775808",
+               "input \"x\" must have a value of at most 9223372036854775807, not 9223372036854775808");
+        expect_error("{x: {type: integer, minimum: 9223372036854775808}}", "does not fit in 64 bits");
+        expect_error("{x: {type: integer, maximum: 1e400}}", "this number is too large");
+        expect_error("{x: {type: number, maximum: .inf}}", "infinity and NaN are no values here");
+        from_text("{type: integer}", "1e400", "input \"x\" must be of type integer, written as JSON");
+        from_text("{type: number}", "-1e400", "input \"x\" must be of type number, written as JSON");
+        from_text("{type: integer}", "-0", "0");
 }
 
 static void test_an_integral_double_becomes_an_integer(void **state) {
@@ -249,8 +320,8 @@ static void test_long_values_are_cut_in_messages(void **state) {
 
 /* What is secret is not repeated, not even when it is wrong. */
 static void test_secret_values_are_not_shown(void **state) {
-        InputSpec s = { .name = (char *) "token", .type = INPUT_INTEGER, .secret = true, .has_minimum = true, .minimum = 1000 };
-        _cleanup_json_ Json *kept = NULL, *text = json_new_string("hunter2"), *number = json_new_int(42);
+        _cleanup_json_ Json *least = json_new_int(1000), *kept = NULL, *text = json_new_string("hunter2"), *number = json_new_int(42);
+        InputSpec s = { .name = (char *) "token", .type = INPUT_INTEGER, .secret = true, .minimum = least };
         _cleanup_free_ char *a = NULL, *b = NULL;
 
         assert_int_equal(input_check(&s, text, &kept, &a), -EINVAL);
@@ -258,18 +329,6 @@ static void test_secret_values_are_not_shown(void **state) {
         assert_non_null(strstr(a, "***"));
         assert_int_equal(input_check(&s, number, &kept, &b), -EINVAL);
         assert_null(strstr(b, "42"));
-}
-
-static void from_text(const char *declaration, const char *text, const char *expected) {
-        _cleanup_free_ char *map = NULL, *error = NULL, *got = NULL;
-        _cleanup_json_ Json *kept = NULL;
-        int r;
-
-        assert_true(asprintf(&map, "{x: %s}", declaration) > 0);
-        _cleanup_specs_ Specs s = parse(map);
-        r = input_from_text(s.specs, text, &kept, &error);
-        got = r < 0 ? TAKE_PTR(error) : json_to_string(kept, false);
-        assert_string_equal(got, expected);
 }
 
 static void test_from_text(void **state) {
@@ -328,6 +387,33 @@ static void test_all_inputs_wrong(void **state) {
         expect_all("{\"count\":null}", -EINVAL, "input \"count\" must be a whole number, not null");
 }
 
+/* What a request asks for is called a field, wherever something is wrong with it. */
+static void test_fields_are_called_fields(void **state) {
+        _cleanup_specs_ Specs s = parse_as(field_specs_parse, "{count: {type: integer, minimum: 3}}");
+        _cleanup_json_ Json *unknown = json("{\"coutn\":3}"), *low = json("{\"count\":2}"), *values = NULL;
+        _cleanup_free_ char *a = NULL, *b = NULL, *c = NULL, *d = NULL;
+
+        assert_ok(s.r);
+        assert_int_equal(request_fields_check(s.specs, s.n, unknown, &values, NULL, &a), -EINVAL);
+        assert_string_equal(a, "there is no field \"coutn\"; did you mean \"count\"?");
+        assert_int_equal(request_fields_check(s.specs, s.n, low, &values, NULL, &b), -EINVAL);
+        assert_string_equal(b, "field \"count\" must have a value of at least 3, not 2");
+        assert_int_equal(input_from_text(s.specs, "many", &values, &c), -EINVAL);
+        assert_string_equal(c, "field \"count\" must be of type integer, written as JSON");
+        assert_int_equal(request_fields_check(NULL, 0, low, &values, NULL, &d), -EINVAL);
+        assert_string_equal(d, "there is no field \"count\"");
+}
+
+static void test_field_declaration_errors(void **state) {
+        expect_field_error("{x: string}", "a field of a request is written as a map, not text");
+        expect_field_error("{x: {typ: string}}", "a field of a request has no field \"typ\"; did you mean \"type\"?");
+        expect_field_error("{1x: {}}", "\"1x\" is not a name of a field");
+        expect_field_error("{x: {type: choice}}", "a field of type choice needs \"options\"");
+        expect_field_error("{x: {type: integer, pattern: a}}", "\"pattern\" is for fields of type string, and this one is of type integer");
+        expect_field_error("{x: {type: integer, default: one}}", "the default does not fit: field \"x\" must be a whole number, not \"one\"");
+        expect_field_error("{x: {secret: true, default: hunter2}}", "a secret field cannot have a default");
+}
+
 /* Cap: INPUTS_SIZE_MAX. */
 static void test_all_inputs_too_large(void **state) {
         _cleanup_specs_ Specs s = parse("{x: {}}");
@@ -355,6 +441,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_bounds_of_integers_are_exact),
+        cmocka_unit_test(test_numbers_beyond_64_bits),
         cmocka_unit_test(test_an_integral_double_becomes_an_integer),
         cmocka_unit_test(test_other_types),
         cmocka_unit_test(test_long_values_are_cut_in_messages),
@@ -363,6 +451,8 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_inputs),
         cmocka_unit_test(test_no_inputs_given),
         cmocka_unit_test(test_all_inputs_wrong),
+        cmocka_unit_test(test_fields_are_called_fields),
+        cmocka_unit_test(test_field_declaration_errors),
         cmocka_unit_test(test_all_inputs_too_large),
 };
 TEST_MAIN(tests)

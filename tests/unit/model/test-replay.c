@@ -274,6 +274,13 @@ static void test_from_failed_condition(void **state) {
 
 /* ---- again and again ---- */
 
+/* Run 8, of run 7; workspace_from: whose workspace is to be copied first. */
+static void begin_replay(Fixture *g, Runbook *rb, const ReplayPlan *plan, uint32_t workspace_from) {
+        begin(g, 8, rb,
+              &(RunOptions) { .inputs = plan->inputs, .replay_of = 7, .root_run = 7, .workspace_from = workspace_from, .carried = plan->carried,
+                              .n_carried = plan->n_carried });
+}
+
 /* What a replay had taken over keeps the number of the run that did it; S2.1: "any executed" is also what was executed there. */
 static void test_replay_of_replay(void **state) {
         _cleanup_(replay_plan_done) ReplayPlan plan = {};
@@ -282,8 +289,7 @@ static void test_replay_of_replay(void **state) {
 
         begin_usual(&f);
         assert_ok(replay_plan(f.run, f.runbook, "lint", false, NULL, &plan, &error));
-        begin(&g, 8, f.runbook,
-              &(RunOptions) { .inputs = plan.inputs, .replay_of = 7, .root_run = 7, .carried = plan.carried, .n_carried = plan.n_carried });
+        begin_replay(&g, f.runbook, &plan, 0);
         end_all(&g, "lint", 0);
         end_all(&g, "unit", 1);
         assert_run_state(&g, RUN_FAILED);
@@ -515,60 +521,53 @@ static void test_inputs_of_other_definition(void **state) {
         "        hooks: {pre: [{run: x}], post: [{run: x}]}\n"
 static const char *const with_steps = FAIL "phases:\n  - name: p\n    activities:\n" STEPS "      - {name: b, needs: [], run: x}\n";
 
+/* The run fails; its main steps end so, one a character, the first with outputs where it succeeds. */
+static void begin_steps(Fixture *f, const char *statuses) {
+        begin_text(f, with_steps);
+        end_all(f, "b a", 0);                           /* b, pre */
+        for (const char *s = statuses; *s; s++)
+                if (s == statuses && *s == '0')
+                        fixture_end_outputs(f, "a", "{\"k\": 1}");
+                else
+                        end_all(f, "a", *s - '0');
+        end_all(f, "a", 0);                             /* post */
+        assert_run_state(f, RUN_FAILED);
+}
+
 /* S4.16: the main steps that had succeeded, with what they wrote, up to the first that had not. */
 static void test_steps(void **state) {
         Fixture f;
 
-        begin_text(&f, with_steps);
-        end_all(&f, "b a", 0);
-        fixture_end_outputs(&f, "a", "{\"k\": 1}");
-        end_all(&f, "a", 0);
-        end_all(&f, "a", 1);                            /* three */
-        end_all(&f, "a", 0);                            /* post */
-        assert_run_state(&f, RUN_FAILED);
+        begin_steps(&f, "001");
         expect_plan(&f, NULL, false, "a:pending+{\"one\":{\"k\":1},\"two\":null} b:success");
         expect_plan(&f, "a", false, "a:pending+{\"one\":{\"k\":1},\"two\":null} b:success"); /* it did not succeed: as without --from */
         fixture_done(&f);
 
-        begin_text(&f, with_steps);                     /* a failure that was tolerated ends it too */
-        end_all(&f, "b a a", 0);
-        end_all(&f, "a", 1);
-        end_all(&f, "a", 0);
-        end_all(&f, "a", 1);
-        end_all(&f, "a", 0);
-        assert_run_state(&f, RUN_FAILED);
-        expect_plan(&f, NULL, false, "a:pending+{\"one\":null} b:success");
+        begin_steps(&f, "0101");                        /* a failure that was tolerated ends it too */
+        expect_plan(&f, NULL, false, "a:pending+{\"one\":{\"k\":1}} b:success");
         fixture_done(&f);
 
-        begin_text(&f, with_steps);                     /* none: it is not in the plan */
-        end_all(&f, "b a", 0);
-        end_all(&f, "a", 1);
-        end_all(&f, "a", 0);
-        assert_run_state(&f, RUN_FAILED);
+        begin_steps(&f, "1");                           /* none: it is not in the plan */
         expect_plan(&f, NULL, false, "b:success");
         fixture_done(&f);
 }
 
-/* Not without `resume: step`, and not where the steps are others now. */
+/* Not without `resume: step`, and only as far as they say what they said. */
 static void test_steps_that_changed(void **state) {
         _cleanup_(runbook_unrefp) Runbook *more = parse_runbook(FAIL "phases:\n  - name: p\n    activities:\n" STEPS
                                                                      "      - {name: b, needs: [], run: x}\n      - {name: c, run: y}\n");
-        _cleanup_(runbook_unrefp) Runbook *other =
-                        parse_runbook(FAIL "phases:\n"
-                                           "  - name: p\n"
-                                           "    activities:\n"
-                                           "      - {name: a, resume: step, steps: [{name: one, run: y}, {run: x}]}\n"
-                                           "      - {name: b, needs: [], run: x}\n");
+#define OTHER(how, steps)                                                                                                               \
+        FAIL "phases:\n  - name: p\n    activities:\n      - {name: a, " how "steps: [" steps "]}\n      - {name: b, needs: [], run: x}\n"
+        _cleanup_(runbook_unrefp) Runbook *other = parse_runbook(OTHER("resume: step, ", "{name: one, run: y}, {run: x}")),
+                                          *shorter = parse_runbook(OTHER("resume: step, ", "{name: one, run: x}, {name: three, run: x}, {run: x}")),
+                                          *whole = parse_runbook(OTHER("", "{name: one, run: x}"));
         Fixture f;
 
-        begin_text(&f, with_steps);
-        end_all(&f, "b a a", 0);
-        end_all(&f, "a a", 0);
-        end_all(&f, "a", 1);
-        end_all(&f, "a", 0);
-        assert_run_state(&f, RUN_FAILED);
-        expect_plan_of(f.run, more, NULL, false, "a:pending+{\"one\":null,\"two\":null,\"three\":null} b:success");
+        begin_steps(&f, "0001");
+        expect_plan_of(f.run, more, NULL, false, "a:pending+{\"one\":{\"k\":1},\"two\":null,\"three\":null} b:success");
         expect_plan_of(f.run, other, NULL, false, "b:success");
+        expect_plan_of(f.run, shorter, NULL, false, "a:pending+{\"one\":{\"k\":1},\"three\":null} b:success");
+        expect_plan_of(f.run, whole, NULL, false, "b:success");
         fixture_done(&f);
 
         begin_text(&f, FAIL "phases: [{name: p, activities: [{name: a, steps: [{name: one, run: x}, {run: x}]}]}]\n");
@@ -600,16 +599,9 @@ static void test_steps_of_replay(void **state) {
         _cleanup_free_ char *error = NULL;
         Fixture f, g;
 
-        begin_text(&f, with_steps);
-        end_all(&f, "b a", 0);
-        fixture_end_outputs(&f, "a", "{\"k\": 1}");
-        end_all(&f, "a", 0);
-        end_all(&f, "a", 1);
-        end_all(&f, "a", 0);
+        begin_steps(&f, "001");
         assert_ok(replay_plan(f.run, f.runbook, NULL, false, NULL, &plan, &error));
-
-        begin(&g, 8, f.runbook,
-              &(RunOptions) { .inputs = plan.inputs, .replay_of = 7, .root_run = 7, .carried = plan.carried, .n_carried = plan.n_carried });
+        begin_replay(&g, f.runbook, &plan, 0);
         end_all(&g, "a a", 0);                          /* pre, three */
         end_all(&g, "a", 1);
         end_all(&g, "a", 0);
@@ -617,9 +609,7 @@ static void test_steps_of_replay(void **state) {
         expect_plan(&g, NULL, false, "a:pending+{\"one\":{\"k\":1},\"two\":null,\"three\":null} b:success#7");
         fixture_done(&g);
 
-        begin(&g, 9, f.runbook,
-              &(RunOptions) { .inputs = plan.inputs, .replay_of = 7, .root_run = 7, .workspace_from = 7, .carried = plan.carried,
-                              .n_carried = plan.n_carried });
+        begin_replay(&g, f.runbook, &plan, 7);
         assert_ok(run_cancel(g.run, &g.now, &bob, NULL, &g.outcome, &error)); /* before it began */
         fixture_turn(&g);
         assert_run_state(&g, RUN_CANCELLED);

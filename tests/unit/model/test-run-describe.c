@@ -154,13 +154,46 @@ static void test_hooks(void **state) {
         fixture_done(&f);
 }
 
+/* Said of those that wait for a free place, and of no others. */
+static void test_slots(void **state) {
+        static const char *const names[] = { "a", "b", "c", "d" };
+        Fixture f;
+
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, run: 'true', needs: []}, {name: b, run: 'true', needs: []},"
+                         "{name: c, run: 'true', needs: []}, {name: d, needs: [c], run: 'true'}]}]");
+        f.slots = 1;
+        fixture_turn(&f);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_json_ Json *j = NULL;
+
+                assert_ok(activity_describe(fixture_activity(&f, names[i]), &j));
+                assert_int_equal(json_has(j, "waitsForSlot"), i == 1 || i == 2);
+                assert_int_equal(json_bool(json_get(j, "waitsForSlot")), i == 1 || i == 2);
+        }
+        fixture_done(&f);
+}
+
+/* A copy of another run's workspace that is not there yet. */
+static void test_workspace(void **state) {
+        _cleanup_json_ Json *j = NULL, *later = NULL;
+        Fixture f;
+
+        fixture_init_options(&f, "phases: [{name: p, activities: [{name: a, run: 'true'}]}]", &(RunOptions) { .workspace_from = 3, .replay_of = 3, .root_run = 3 });
+        assert_ok(run_describe(f.run, &j));
+        assert_int_equal(json_int(json_get(j, "copiesWorkspaceOf")), 3);
+        assert_ok(run_workspace_ready(f.run, &f.now, NULL, &f.outcome));
+        assert_ok(run_describe(f.run, &later));
+        assert_false(json_has(later, "copiesWorkspaceOf"));
+        fixture_done(&f);
+}
+
 /* S0.19: what is needed, from whom, until when. */
 static void test_request(void **state) {
         static const char *const expected =
                 "{\"kind\":\"approval\",\"title\":\"Sign "
                 "off\",\"message\":\"Ship?\",\"context\":null,\"required\":2,\"openedAt\":1800000000000000,\"deadline\":1800003600000000,"
                 "\"answers\":[{\"user\":\"bob\",\"uid\":1001,\"action\":\"approve\",\"comment\":\"yes\"}],\"approvers\":[\"alice\",\"group:qa\"],"
-                "\"fields\":[{\"name\":\"kind\",\"type\":\"choice\",\"description\":\"how "
+                "\"allowStarter\":true,\"fields\":[{\"name\":\"kind\",\"type\":\"choice\",\"description\":\"how "
                 "big\",\"required\":false,\"default\":\"small\",\"options\":[\"big\",\"small\"]},"
                 "{\"name\":\"n\",\"type\":\"integer\",\"description\":null,\"required\":true}]}";
         _cleanup_json_ Json *j = NULL, *fields = json_new_object();
@@ -190,6 +223,8 @@ int main(void) {
                 cmocka_unit_test(test_attempts),
                 cmocka_unit_test(test_outputs_are_cut),
                 cmocka_unit_test(test_hooks),
+                cmocka_unit_test(test_slots),
+                cmocka_unit_test(test_workspace),
                 cmocka_unit_test(test_request),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,39 @@ static void test_answers(void **state) {
         fixture_done(&f);
 }
 
+static void assert_may(const Fixture *f, const char *activity, const Actor *who, int expected) {
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(activity_check_answer(run_activity(f->run, activity), who, &text), expected);
+        assert_int_equal(text != NULL, expected < 0);
+}
+
+/* S1.14: who is asked is who may answer: by the starter's rule, once each, as long as it is open. Of failures and inputs of the run, anybody. */
+static void test_who_may_answer(void **state) {
+        const Actor alice_overrides = { .uid = 1000, .user = "alice", .override = true };
+        _cleanup_free_ char *error = NULL;
+        Fixture f;
+
+        fixture_init(&f, "inputs: {version: {type: string, required: true}}\n"
+                         "phases: [{name: p, activities: [{name: a, needs: [], approval: {allowStarter: false, required: 2}},"
+                         "{name: i, needs: [], input: {fields: {x: {type: string}}}}, {name: f, needs: [], run: 'false'},"
+                         "{name: w, needs: [], run: 'echo ${{ inputs.version }}'}]}]");
+        assert_may(&f, "a", &bob, 0);                   /* nothing is open */
+        fixture_turn(&f);
+        fixture_end(&f, "f", 1);
+        assert_may(&f, "a", &alice, -EPERM);
+        assert_may(&f, "a", &alice_overrides, 0);
+        assert_may(&f, "a", &bob, 0);
+        for (size_t i = 0; i < 3; i++)
+                assert_may(&f, (const char *[]) { "i", "f", "w" }[i], &alice, 0);
+        assert_ok(answer(&f, "a", &bob, true, NULL, &error));
+        assert_may(&f, "a", &bob, -EALREADY);
+        assert_may(&f, "a", &carol, 0);
+        assert_ok(answer(&f, "a", &carol, false, NULL, &error));
+        assert_may(&f, "a", &(Actor) { .uid = 1003, .user = "dave" }, -EALREADY);   /* somebody has rejected it */
+        fixture_done(&f);
+}
+
 static void test_rejection_needs_no_fields(void **state) {
         _cleanup_free_ char *error = NULL;
         Fixture f;
@@ -248,6 +281,7 @@ int main(void) {
                 cmocka_unit_test(test_stopped),
                 cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_who_may_answer),
                 cmocka_unit_test(test_rejection_needs_no_fields),
                 cmocka_unit_test(test_comment_is_cut),
                 cmocka_unit_test(test_give_up),
