@@ -98,16 +98,30 @@ static int get_property(sd_bus *bus, const char *path, const char *interface, co
 
 /* ---- reads ---- */
 
+/* What is for the caller: whether it is to him that the question goes. */
+static int add_to_request(Bus *b, sd_bus_message *m, const Activity *a, Json *j) {
+        bool can = false;
+        int r = bus_caller_can_answer(b, m, a, &can);
+        if (r >= 0)
+                r = json_set_bool(j, "canAnswer", can);
+        if (r >= 0)
+                r = json_set_uint(j, "startedBy", a->run->started_by);
+        return r < 0 ? r : json_set_string(j, "startedByName", a->run->started_by_name);
+}
+
 static int method_get_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_json_ Json *j = NULL;
+        BusObject *o = userdata;
         Activity *a;
         Run *run;
-        int r = bus_read_object(userdata, &run, &a, error);
+        int r = bus_read_object(o, &run, &a, error);
         if (r < 0)
                 return r;
         r = activity_describe_request(a, &j);
         if (r == -ENOENT)
                 return bus_refuse(error, VERDICT_WRONG_STATE, _("The activity “%s” of run %u waits for nobody."), a->def->name, run->id);
+        if (r >= 0)
+                r = add_to_request(o->bus, m, a, j);
         return r < 0 ? r : bus_reply_json(m, j, error);
 }
 

@@ -86,11 +86,13 @@ static const MethodRule *find_rule(const char *interface, const char *member) {
 static const struct {
         const char *action;
         const char *message;                            /* for who is asked for a password */
+        const char *message_of_run;                     /* the same, where it is about one run; NULL: no other */
 } permissions[_PERMISSION_MAX] = {
         [PERMISSION_START] = {"org.runbookd1.start", N_("Authentication is required to start a run of “$(runbook)”")},
         [PERMISSION_OPERATE] = {"org.runbookd1.operate", N_("Authentication is required to operate a run of “$(runbook)”")},
         [PERMISSION_ANSWER] = {"org.runbookd1.answer", N_("Authentication is required to answer a request of “$(runbook)”")},
-        [PERMISSION_READ] = {"org.runbookd1.read", N_("Authentication is required to read about “$(runbook)”")},
+        [PERMISSION_READ] = {"org.runbookd1.read", N_("Authentication is required to read the definition of “$(runbook)”"),
+                             N_("Authentication is required to read inputs, errors, history and logs of run $(run) of “$(runbook)”")},
         [PERMISSION_MANAGE] = {"org.runbookd1.manage", N_("Authentication is required to manage runbookd")},
 };
 
@@ -190,6 +192,7 @@ struct AuthCase {
         Permission ask;                                 /* the question */
         const char *ask_runbook;
         bool prompt;
+        bool allowed;                                   /* whatever becomes of the question */
         sd_bus_error *error;
 };
 
@@ -213,6 +216,12 @@ static int refuse(const AuthCase *k, const Result *q) {
         case POLKIT_ABSENT:
                 return bus_access_denied(k->error, _("Only root may do this: polkit, which could allow it to others (action %s), is not "
                                                      "there."), action);
+        case POLKIT_UNPROVEN:
+                return bus_access_denied(k->error, _("Nobody has authenticated for this (polkit action %s): the password was wrong, or "
+                                                     "not given. Try again."), action);
+        case POLKIT_DISMISSED:
+                return bus_access_denied(k->error, _("This was not done: it needs authentication (polkit action %s), and whoever was "
+                                                     "asked for a password has closed the question."), action);
         case POLKIT_FAILED:
                 return bus_access_denied(k->error, _("polkit could not say whether you may do this (action %s): %s"), action,
                                          strempty(q->text));
@@ -290,24 +299,28 @@ static bool overrides(sd_bus_message *m) {
         return found;
 }
 
-/* Those who are named answer; where nobody is named, those who may operate. An answer to nothing is the engine's to refuse. */
+/* Our own check. An answer to nothing is the engine's to refuse. */
 static int rule_answer(AuthCase *k) {
         if (overrides(k->m))
                 return need(k, PERMISSION_MANAGE);
         if (!activity_takes_answer(k->activity))
                 return need(k, PERMISSION_ANSWER);
-        if (activity_approvers(k->activity).n == 0) {
+        switch (peer_right(k->peer, k->activity)) {
+        case RIGHT_OF_OPERATORS: {
                 int r = need(k, PERMISSION_OPERATE);
                 return r <= 0 ? r : need(k, PERMISSION_ANSWER);
         }
-        if (!peer_is_approver(k->peer, k->activity))
+        case RIGHT_NONE:
                 return bus_refuse(k->error, VERDICT_NOT_APPROVER, _("You are not among the approvers of “%s”; ask one of them to answer."),
                                   k->activity->def->name);
+        case RIGHT_OF_APPROVERS:
+                break;
+        }
         return need(k, PERMISSION_ANSWER);
 }
 
 /* Who is told of a request may read it: its approvers; of a failure, the owners. */
-static int rule_request(AuthCase *k) {
+static int may_read_request(AuthCase *k) {
         int r = -1;
         if (has_started(k))
                 return 1;
@@ -316,6 +329,18 @@ static int rule_request(AuthCase *k) {
         else if (k->activity->request && activity_approvers(k->activity).n == 0)
                 r = may(k, PERMISSION_OPERATE);
         return r >= 0 ? r : need(k, PERMISSION_READ);
+}
+
+/* It also tells who reads it whether he can answer it (bus_caller_can_answer), for which polkit is asked, but no person. */
+static int rule_request(AuthCase *k) {
+        int r = may_read_request(k);
+        if (r <= 0 || !k->activity->request || peer_right(k->peer, k->activity) == RIGHT_NONE)
+                return r;
+        k->allowed = true;
+        r = peer_right(k->peer, k->activity) == RIGHT_OF_OPERATORS ? may(k, PERMISSION_OPERATE) : 1;
+        if (r > 0 && activity_takes_answer(k->activity))
+                r = may(k, PERMISSION_ANSWER);
+        return r != 0;
 }
 
 /* ---- the rule of a list: what can be found out without people, for each runbook, is found out first ---- */
@@ -515,7 +540,7 @@ static int put_question(AuthCase *k, AuthCall *c) {
         const PolkitQuestion q = {
                 .caller = sd_bus_message_get_sender(k->m),
                 .action = permissions[k->ask].action,
-                .message = permissions[k->ask].message,
+                .message = k->run && permissions[k->ask].message_of_run ? permissions[k->ask].message_of_run : permissions[k->ask].message,
                 .prompt = k->prompt,
                 .runbook = k->ask_runbook,
                 .run = k->run ? k->run->id : 0,
@@ -530,6 +555,24 @@ static int put_question(AuthCase *k, AuthCall *c) {
 }
 
 /* ---- all calls ---- */
+
+/* What stands in the history with who did it: from which login it came is asked then too. (And by who asks whether he can answer.) */
+static bool is_recorded(const MethodRule *t) {
+        switch (t->permission) {
+        case PERMISSION_START:
+        case PERMISSION_OPERATE:
+        case PERMISSION_ANSWER:
+                return true;
+        case PERMISSION_NOT_NEEDED:
+        case PERMISSION_EVERYBODY:
+        case PERMISSION_OWNER:
+        case PERMISSION_READ:
+        case PERMISSION_MANAGE:
+        case _PERMISSION_MAX:
+                break;
+        }
+        return false;
+}
 
 static AuthCall *find_returning(Bus *b, sd_bus_message *m) {
         LIST_FOREACH(queue, c, b->asking.first)
@@ -547,22 +590,24 @@ static void pass(Bus *b, sd_bus_message *m, AuthCall *c) {
         b->passed = c;
 }
 
+/* 0: it is asked. */
+static int put(AuthCase *k, Peer *peer, AuthCall **c) {
+        int r = *c ? 0 : new_call(k, peer, c);
+        return r < 0 ? r : put_question(k, *c);
+}
+
 static int decide(AuthCase *k, Peer *peer, AuthCall *c) {
         int r = judge(k);
+        if (r == 0)
+                r = put(k, peer, &c);
+        if (r < 0 && k->allowed) {                      /* too much is being asked */
+                sd_bus_error_free(k->error);
+                r = 1;
+        }
         if (r > 0)
                 pass(k->bus, k->m, c);
-        if (r != 0) {
-                if (r < 0 && c)
-                        drop_call(c);
-                return r;
-        }
-        AuthCall *asking = c;
-        r = c ? 0 : new_call(k, peer, &asking);
-        if (r < 0)
-                return r;
-        r = put_question(k, asking);
-        if (r < 0)
-                drop_call(asking);
+        if (r < 0 && c)
+                drop_call(c);
         return r;
 }
 
@@ -580,7 +625,7 @@ int bus_authorize(Bus *b, sd_bus_message *m, sd_bus_error *error) {
         if (c)
                 peer = c->peer;
         else {
-                int r = peers_admit(b->peers, m, &peer, error);
+                int r = peers_admit(b->peers, m, is_recorded(t) || t->rule == rule_request, &peer, error);
                 if (r <= 0)
                         return r;
         }
@@ -598,4 +643,45 @@ bool bus_caller_may(const Bus *b, sd_bus_message *m, Permission p, const char *r
                 return true;
         const Result *q = find_result(b->passed, p, runbook);
         return q && is_granted(q);
+}
+
+/* As far as it is known without a person. Who would have to give a password for it counts where it is his business. */
+static bool may_act(const Bus *b, const Peer *peer, const Activity *a, Permission p, bool is_his) {
+        const Result *q = find_result(b->passed, p, a->run->runbook->name);
+        if (is_privileged(b, peer))
+                return true;
+        if (!q)
+                return is_his;
+        switch (q->answer) {
+        case POLKIT_YES:
+        case POLKIT_NO:
+        case POLKIT_ABSENT:
+                return is_granted(q);
+        case POLKIT_CHALLENGE:
+        case POLKIT_UNPROVEN:
+        case POLKIT_DISMISSED:
+        case POLKIT_FAILED:
+                break;
+        }
+        return is_his;
+}
+
+int bus_caller_can_answer(Bus *b, sd_bus_message *m, const Activity *a, bool *ret) {
+        _cleanup_free_ char *text = NULL;
+        Peer *peer = b->authorized == m ? peers_find(b->peers, m) : NULL;
+        PeerRight right = peer ? peer_right(peer, a) : RIGHT_NONE;
+        if (right == RIGHT_NONE) {
+                *ret = false;
+                return 0;
+        }
+        const Actor who = {.uid = peer_uid(peer), .login = peer_login_unnamed(peer)};
+        bool is_his = a->run->started_by == who.uid || peer_is_told(peer, a) || a->run->runbook->n_owners == 0;
+        bool yes = right != RIGHT_OF_OPERATORS || may_act(b, peer, a, PERMISSION_OPERATE, is_his);
+        if (activity_takes_answer(a))
+                yes = yes && may_act(b, peer, a, PERMISSION_ANSWER, true);
+        int r = yes ? activity_check_answer(a, &who, &text) : 0;
+        if (r == -ENOMEM)
+                return r;
+        *ret = yes && r >= 0;
+        return 0;
 }

@@ -1,10 +1,12 @@
 /* Who calls. The bus knows each caller's uid and groups from its socket; it is asked once per unique name, asynchronously, and the answer
- * is kept, for such names are never used again. Meanwhile the calls of that caller wait here and then go back into the connection's queue;
- * whatever else of it has arrived behind them goes back behind them, so that a caller's calls stay in order.
+ * is kept, for such names are never used again. Who does more than to read is asked about once more, of logind: from which login it calls.
+ * Meanwhile the calls of that caller wait here and then go back into the connection's queue; whatever else of it has arrived behind them
+ * goes back behind them, so that a caller's calls stay in order.
  *
- * Nothing that the caller says about itself counts, nor what /proc says about a pid that may belong to someone else by now. Where the bus
- * tells no groups (old ones don't) the caller is in none: the user database, which might tell, may be a server that does not answer. A
- * caller can't make us keep more than PEER_OPEN_MAX of its calls, nor more than PEERS_MAX callers. */
+ * Nothing that the caller says about itself counts, nor what /proc says about a pid that may belong to someone else by now. What logind
+ * says of that pid may be wrong for the same reason, or missing: it is a note and a reason to refuse, and never says who a caller is.
+ * Where the bus tells no groups (old ones don't) the caller is in none: the user database, which might tell, may be a server that does
+ * not answer. A caller can't make us keep more than PEER_OPEN_MAX of its calls, nor more than PEERS_MAX callers. */
 #include "bus-peer.h"
 
 #include <grp.h>
@@ -13,11 +15,14 @@
 #include <stdio.h>
 
 #include "bus-error.h"
+#include "bus-login.h"
+#include "fd-util.h"
 #include "hashmap.h"
 #include "i18n.h"
 #include "list.h"
 #include "log.h"
 #include "time-util.h"
+#include "utf8.h"
 
 #define DRIVER "org.freedesktop.DBus"
 
@@ -26,6 +31,7 @@ typedef enum PeerState { PEER_ASKED, PEER_KNOWN, PEER_UNKNOWN } PeerState;
 typedef struct Waiting Waiting;
 struct Waiting {
         sd_bus_message *m;
+        bool sent;                                      /* on its way back */
         LIST_FIELDS(Waiting, queue);
 };
 
@@ -34,6 +40,10 @@ struct Peer {
         char *name;
         PeerState state;
         uid_t uid;
+        uint32_t pid;                                   /* that opened the connection; 0: not told */
+        bool wants_login, login_asked;
+        LoginCheck *check;
+        Login *login;                                   /* NULL: not known */
         gid_t *groups;
         size_t n_groups;
         char *user;                                     /* looked up when it is first wanted */
@@ -47,17 +57,20 @@ struct Peer {
 
 struct Peers {
         sd_bus *connection;
+        Logins *logins;                                 /* NULL: nobody is asked about logins */
         Hashmap *by_name;
         QUEUE_HEAD(Peer) recent;                        /* the one that called longest ago is first */
 };
 
-int peers_new(sd_bus *connection, Peers **ret) {
+int peers_new(sd_bus *connection, bool with_logins, Peers **ret) {
         _cleanup_(peers_freep) Peers *p = calloc(1, sizeof(*p));
         if (!p || !(p->by_name = hashmap_new()))
                 return -ENOMEM;
         p->connection = connection;
-        *ret = TAKE_PTR(p);
-        return 0;
+        int r = with_logins ? logins_new(connection, &p->logins) : 0;
+        if (r >= 0)
+                *ret = TAKE_PTR(p);
+        return r;
 }
 
 static void drop_waiting(Peer *p, Waiting *w) {
@@ -70,10 +83,17 @@ static void drop_waiting(Peer *p, Waiting *w) {
 /* The call comes again, behind what the connection has read by now; where its queue is full it is answered with that. */
 static void send_back(Peer *p, Waiting *w) {
         int r = sd_bus_enqueue_for_read(p->peers->connection, w->m);
+        w->sent = true;
         if (r >= 0)
                 return;
         (void) sd_bus_reply_method_errno(w->m, r, NULL);
         drop_waiting(p, w);
+}
+
+static void send_all_back(Peer *p) {
+        LIST_FOREACH(queue, w, p->waiting.first)
+                if (!w->sent)
+                        send_back(p, w);
 }
 
 static void forget_names(Peer *p) {
@@ -96,6 +116,8 @@ static Peer *peer_free(Peer *p) {
                 QUEUE_REMOVE(recent, &p->peers->recent, p);
         }
         sd_bus_slot_unref(p->slot);
+        login_check_free(p->check);
+        login_free(p->login);
         free(p->name);
         free(p->groups);
         free(p->user);
@@ -110,19 +132,33 @@ Peers *peers_free(Peers *p) {
                 return NULL;
         while (p->recent.first)
                 peer_free(p->recent.first);
+        logins_free(p->logins);
         hashmap_free(p->by_name);
         free(p);
         return NULL;
 }
 
+/* At most so many of those that wait for nothing, the one that called longest ago first. How many it were. */
+static unsigned forget(Peers *p, unsigned n) {
+        unsigned forgotten = 0;
+        LIST_FOREACH(recent, i, p->recent.first) {
+                if (forgotten == n)
+                        break;
+                if (i->n_open > 0)
+                        continue;
+                peer_free(i);
+                forgotten++;
+        }
+        return forgotten;
+}
+
+void peers_forget(Peers *p) {
+        (void) forget(p, UINT_MAX);
+}
+
 static int make_room(Peers *p, sd_bus_error *error) {
-        if (hashmap_size(p->by_name) < PEERS_MAX)
+        if (hashmap_size(p->by_name) < PEERS_MAX || forget(p, 1) > 0)
                 return 0;
-        LIST_FOREACH(recent, i, p->recent.first)
-                if (i->n_open == 0) {
-                        peer_free(i);
-                        return 0;
-                }
         return bus_limits_exceeded(error, _("Too many callers wait for an answer; try again later."));
 }
 
@@ -161,6 +197,8 @@ static int read_credential(Peer *p, sd_bus_message *m, bool *ret_has_uid) {
                 p->uid = uid;
                 return r;
         }
+        if (streq(key, "ProcessID") && streq(contents, "u"))
+                return sd_bus_message_read(m, "v", "u", &p->pid);
         if (streq(key, "UnixGroupIDs") && streq(contents, "au")) {
                 if ((r = sd_bus_message_enter_container(m, 'v', "au")) < 0 || (r = read_groups(p, m)) < 0)
                         return r;
@@ -185,6 +223,24 @@ static bool is_from_driver(sd_bus_message *m) {
         return streq_ptr(sd_bus_message_get_sender(m), DRIVER);
 }
 
+static void on_login(void *userdata, Login *takes) {
+        Peer *p = userdata;
+        p->check = login_check_free(p->check);
+        p->login = takes;
+        p->state = PEER_KNOWN;
+        send_all_back(p);
+}
+
+/* From here its calls wait again, unless there is nothing to ask. */
+static void ask_login(Peer *p) {
+        p->login_asked = true;
+        int r = p->pid > 0 ? login_ask(p->peers->logins, p->pid, on_login, p, &p->check) : -ENODATA;
+        if (r >= 0)
+                p->state = PEER_ASKED;
+        else
+                log_debug_errno(r, "logind can't be asked about %s: %m", p->name);
+}
+
 static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Peer *p = userdata;
         p->slot = sd_bus_slot_unref(p->slot);
@@ -193,8 +249,10 @@ static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error
         if (r < 0)
                 log_debug_errno(r, "The bus does not say who %s is: %m", p->name);
         p->state = r < 0 ? PEER_UNKNOWN : PEER_KNOWN;
-        LIST_FOREACH(queue, w, p->waiting.first)
-                send_back(p, w);
+        if (p->state == PEER_KNOWN && p->wants_login)
+                ask_login(p);
+        if (p->state != PEER_ASKED)
+                send_all_back(p);
         return 1;
 }
 
@@ -235,23 +293,29 @@ static int hold(Peer *p, sd_bus_message *m, Waiting **ret) {
         return 0;
 }
 
-/* The caller is known. Others of its calls may still be on their way back in front of this one. */
-static int admit(Peer *p, sd_bus_message *m, sd_bus_error *error) {
-        Waiting *w = p->waiting.first;
-        if (w && w->m == m)
-                drop_waiting(p, w);
-        else if (w) {
-                int r = hold(p, m, &w);
+static Waiting *find_waiting(Peer *p, const sd_bus_message *m) {
+        LIST_FOREACH(queue, w, p->waiting.first)
+                if (w->m == m)
+                        return w;
+        return NULL;
+}
+
+/* The caller is known. Others of its calls may still be on their way back in front of this one. w: NULL: it has not waited yet. */
+static int admit(Peer *p, sd_bus_message *m, Waiting *w, sd_bus_error *error) {
+        if (p->waiting.first != w) {
+                int r = w ? 0 : hold(p, m, &w);
                 if (r >= 0)
                         send_back(p, w);
                 return r;
         }
+        if (w)
+                drop_waiting(p, w);
         if (p->state == PEER_UNKNOWN)
                 return bus_access_denied(error, _("The bus does not say who you are."));
         return 1;
 }
 
-int peers_admit(Peers *peers, sd_bus_message *m, Peer **ret, sd_bus_error *error) {
+static int get_peer(Peers *peers, sd_bus_message *m, bool with_login, Peer **ret, sd_bus_error *error) {
         const char *name = sd_bus_message_get_sender(m);
         if (!name)
                 return bus_access_denied(error, _("The message has no sender."));
@@ -259,13 +323,26 @@ int peers_admit(Peers *peers, sd_bus_message *m, Peer **ret, sd_bus_error *error
         int r = p ? 0 : peer_new(peers, name, &p, error);
         if (r < 0)
                 return r;
-        Waiting *w = p->waiting.first;
-        bool again = w && w->m == m;
-        if (!again && p->n_open >= PEER_OPEN_MAX)
+        p->wants_login = p->wants_login || (with_login && peers->logins);
+        *ret = p;
+        return 0;
+}
+
+int peers_admit(Peers *peers, sd_bus_message *m, bool with_login, Peer **ret, sd_bus_error *error) {
+        Peer *p = NULL;
+        int r = get_peer(peers, m, with_login, &p, error);
+        if (r < 0)
+                return r;
+        Waiting *w = find_waiting(p, m);
+        if (!w && p->n_open >= PEER_OPEN_MAX)
                 return bus_limits_exceeded(error, _("%u of your calls wait for an answer; wait for one, then try again."), p->n_open);
+        if (w)
+                w->sent = false;
+        if (p->state == PEER_KNOWN && p->wants_login && !p->login_asked)
+                ask_login(p);
         if (p->state == PEER_ASKED)
-                return hold(p, m, &w);
-        r = admit(p, m, error);
+                return w ? 0 : hold(p, m, &w);
+        r = admit(p, m, w, error);
         if (r <= 0)
                 return r;
         if (peers->recent.last != p) {
@@ -276,10 +353,15 @@ int peers_admit(Peers *peers, sd_bus_message *m, Peer **ret, sd_bus_error *error
         return 1;
 }
 
+/* Also while only logind is still asked: an earlier call may wait for polkit meanwhile, and go on before. */
+static bool is_known(const Peer *p) {
+        return p->state == PEER_KNOWN || p->check;
+}
+
 Peer *peers_find(Peers *p, sd_bus_message *m) {
         const char *name = sd_bus_message_get_sender(m);
         Peer *found = name && p ? hashmap_get(p->by_name, name) : NULL;
-        return found && found->state == PEER_KNOWN ? found : NULL;
+        return found && is_known(found) ? found : NULL;
 }
 
 /* ---- what is known ---- */
@@ -288,15 +370,30 @@ uid_t peer_uid(const Peer *p) {
         return p->uid;
 }
 
+/* What the name service says may be anything, and goes into the history, which is text. */
+static char *name_of(uid_t uid) {
+        const struct passwd *u = getpwuid(uid);         /* one thread */
+        return u ? utf8_make_valid(u->pw_name, strlen(u->pw_name), PEER_USER_MAX) : xasprintf("%u", (unsigned) uid);
+}
+
 const char *peer_user(Peer *p) {
-        if (p->user)
-                return p->user;
-        const struct passwd *u = getpwuid(p->uid);      /* one thread */
-        if (u)
-                p->user = strdup(u->pw_name);
-        else if (asprintf(&p->user, "%u", (unsigned) p->uid) < 0)
-                p->user = NULL;
+        if (!p->user)
+                p->user = name_of(p->uid);
         return p->user;
+}
+
+/* Nearly everybody acts as who has logged in. */
+const Login *peer_login(Peer *p) {
+        Login *l = p->login;
+        if (l && !l->user) {
+                const char *own = l->uid == p->uid ? peer_user(p) : NULL;
+                l->user = own ? strdup(own) : name_of(l->uid);
+        }
+        return l;
+}
+
+const Login *peer_login_unnamed(const Peer *p) {
+        return p->login;
 }
 
 bool peer_in_group(const Peer *p, gid_t gid) {

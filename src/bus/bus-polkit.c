@@ -88,13 +88,32 @@ static int question_new(Polkit *p, const PolkitQuestion *q, const char *id, sd_b
 
 /* ---- the answer ---- */
 
-static int read_answer(sd_bus_message *m, PolkitAnswer *ret) {
+static int read_details(sd_bus_message *m, bool *ret_dismissed) {
+        const char *key, *value;
+        int r = sd_bus_message_enter_container(m, 'a', "{ss}");
+        while (r >= 0 && (r = sd_bus_message_read(m, "{ss}", &key, &value)) > 0)
+                if (streq(key, "polkit.dismissed") && *value)
+                        *ret_dismissed = true;
+        return r;
+}
+
+/* A plain no behind a question that was worth putting to a person is that person's: a rule's no would have come before it. */
+static int read_answer(sd_bus_message *m, bool prompted, PolkitAnswer *ret) {
+        bool dismissed = false;
         int yes, challenge, r = sd_bus_message_enter_container(m, 'r', "bba{ss}");
         if (r >= 0)
                 r = sd_bus_message_read(m, "bb", &yes, &challenge);
         if (r >= 0)
-                *ret = yes ? POLKIT_YES : challenge ? POLKIT_CHALLENGE : POLKIT_NO;
-        return r;
+                r = read_details(m, &dismissed);
+        if (r < 0)
+                return r;
+        if (yes)
+                *ret = POLKIT_YES;
+        else if (challenge)
+                *ret = POLKIT_CHALLENGE;
+        else
+                *ret = !prompted ? POLKIT_NO : dismissed ? POLKIT_DISMISSED : POLKIT_UNPROVEN;
+        return 0;
 }
 
 static bool means_absent(const sd_bus_error *e) {
@@ -131,7 +150,7 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (e) {
                 answer = means_absent(e) ? POLKIT_ABSENT : POLKIT_FAILED;
                 text = e->message ? e->message : e->name;
-        } else if (read_answer(m, &answer) < 0) {
+        } else if (read_answer(m, c->prompt, &answer) < 0) {
                 answer = POLKIT_FAILED;
                 text = _("its answer can't be read");
         }

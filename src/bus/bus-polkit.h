@@ -14,6 +14,8 @@
 typedef enum PolkitAnswer {
         POLKIT_YES, POLKIT_NO,
         POLKIT_CHALLENGE,                               /* if a person authenticates */
+        POLKIT_UNPROVEN,                                /* a person was asked, and has given no right password */
+        POLKIT_DISMISSED,                               /* a person was asked, and has closed the dialog */
         POLKIT_ABSENT,                                  /* there is no polkit */
         POLKIT_FAILED,                                  /* it did not answer, or with an error */
 } PolkitAnswer;

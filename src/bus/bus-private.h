@@ -63,6 +63,8 @@ int bus_authorize(Bus *b, sd_bus_message *m, sd_bus_error *error);
 void bus_authorize_drop(Bus *b);                        /* what waits, when the connection goes */
 /* For lists, whose rules have asked: may the caller do this with runs of that runbook? */
 bool bus_caller_may(const Bus *b, sd_bus_message *m, Permission p, const char *runbook);
+/* Would an answer of the caller of GetRequest be taken, or a decision? */
+int bus_caller_can_answer(Bus *b, sd_bus_message *m, const Activity *a, bool *ret);
 /* The action that a method needs, or "everybody" or "root"; NULL: there is no such method. For a test. */
 const char *bus_method_permission(const char *interface, const char *member);
 
@@ -143,5 +145,10 @@ typedef struct Principals {
 } Principals;
 Principals activity_approvers(const Activity *a);       /* of what is open: its own, or the owners of the runbook; of a decision none */
 int append_approvers(sd_bus_message *m, const Activity *a);
-bool peer_is_approver(Peer *p, const Activity *a); /* named as one */
-bool peer_is_told(Peer *p, const Activity *a);    /* the same, but of a decision the owners */
+typedef enum PeerRight {
+        RIGHT_NONE,
+        RIGHT_OF_APPROVERS,                             /* he is named as one */
+        RIGHT_OF_OPERATORS,                             /* nobody is named, or it is a decision: whoever may operate */
+} PeerRight;
+PeerRight peer_right(Peer *p, const Activity *a);       /* to answer what is open, before polkit and the run have a say */
+bool peer_is_told(Peer *p, const Activity *a);          /* is named as an approver; of a decision as an owner */

@@ -10,6 +10,7 @@
 
 #include "bus-convert.h"
 #include "bus-private.h"
+#include "digest.h"
 #include "log.h"
 
 /* What an activity's open request shows; only activities that wait have one. */
@@ -60,18 +61,11 @@ static RunShot *run_shot_free(RunShot *s) {
 }
 DEFINE_CLEANUP(RunShot *, run_shot_free)
 
-static uint64_t digest_text(uint64_t h, const char *s) {
-        do
-                h = (h ^ (uint8_t) *s) * UINT64_C(0x100000001b3);
-        while (*s++);
-        return h;
-}
-
 static uint64_t digest_approvers(const Activity *a) {
         Principals approvers = activity_approvers(a);
-        uint64_t h = UINT64_C(0xcbf29ce484222325);
+        uint64_t h = QUICK_DIGEST_START;
         for (size_t i = 0; i < approvers.n; i++)
-                h = digest_text(h, approvers.items[i].text);
+                h = quick_digest(h, approvers.items[i].text, strlen(approvers.items[i].text) + 1);
         return h;
 }
 

@@ -52,8 +52,13 @@ static bool is_among(Peer *p, Principals who) {
         return false;
 }
 
-bool peer_is_approver(Peer *p, const Activity *a) {
-        return is_among(p, activity_approvers(a));
+PeerRight peer_right(Peer *p, const Activity *a) {
+        Principals approvers = activity_approvers(a);
+        if (!a->request)
+                return RIGHT_NONE;
+        if (approvers.n == 0)
+                return RIGHT_OF_OPERATORS;
+        return is_among(p, approvers) ? RIGHT_OF_APPROVERS : RIGHT_NONE;
 }
 
 bool peer_is_told(Peer *p, const Activity *a) {

@@ -235,12 +235,24 @@ static int method_get_definition(sd_bus_message *m, void *userdata, sd_bus_error
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
+/* Of a run that has ended: until when it can be replayed; 0: for ever. */
+static int add_replay_until(Bus *b, const Run *run, Json *j) {
+        usec_t until = 0;
+        int r = run_state_is_terminal(run->state) ? engine_replay_until(b->engine, run, &until) : -ENODATA;
+        if (r < 0)
+                return r == -ENODATA ? 0 : r;
+        return json_set_uint(j, "replayUntil", until == USEC_INFINITY ? 0 : until);
+}
+
 static int method_describe(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_json_ Json *j = NULL;
+        BusObject *o = userdata;
         Run *run;
-        int r = bus_read_object(userdata, &run, NULL, error);
+        int r = bus_read_object(o, &run, NULL, error);
         if (r >= 0)
                 r = run_describe(run, &j);
+        if (r >= 0)
+                r = add_replay_until(o->bus, run, j);
         return r < 0 ? r : bus_reply_json(m, j, error);
 }
 

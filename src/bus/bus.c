@@ -56,7 +56,7 @@ int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error) {
         Peer *p = b->authorized == m ? peers_find(b->peers, m) : NULL;
         if (!p)
                 return bus_access_denied(error, _("You may not do this."));
-        *ret = (Actor) {.uid = peer_uid(p), .user = peer_user(p)};
+        *ret = (Actor) {.uid = peer_uid(p), .user = peer_user(p), .login = peer_login(p)};
         return ret->user ? 0 : -ENOMEM;
 }
 
@@ -98,7 +98,7 @@ int bus_attach(Bus *b, sd_bus *connection) {
         static int (*const parts[])(Bus *b) = {add_filter, bus_add_manager, bus_add_runs, bus_add_activities};
         assert(!b->connection);
         b->connection = sd_bus_ref(connection);
-        int r = peers_new(connection, &b->peers);
+        int r = peers_new(connection, !b->user_mode, &b->peers); /* a user's own bus is one login's */
         if (r >= 0)
                 r = polkit_new(connection, &b->polkit);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(parts); i++)
@@ -116,4 +116,9 @@ void bus_detach(Bus *b) {
         b->polkit = polkit_free(b->polkit);
         b->peers = peers_free(b->peers);
         b->connection = sd_bus_unref(b->connection);
+}
+
+void bus_release_memory(Bus *b) {
+        if (b->peers)
+                peers_forget(b->peers);
 }

@@ -23,6 +23,7 @@ DEFINE_CLEANUP(Bus *, bus_free)
 /* Puts the objects onto a connection that is being opened; detach takes them off again and drops the calls that wait for an answer. */
 int bus_attach(Bus *b, sd_bus *connection);
 void bus_detach(Bus *b);
+void bus_release_memory(Bus *b);                        /* what is kept for the next call */
 /* After recovery: what is known of unfinished runs is what later changes are compared with. */
 int bus_take_snapshots(Bus *b);
 

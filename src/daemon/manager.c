@@ -16,6 +16,7 @@
 #include "i18n.h"
 #include "log-control.h"
 #include "log.h"
+#include "memory.h"
 #include "notify-command.h"
 #include "places.h"
 
@@ -175,15 +176,21 @@ static void notify_status(Manager *m, const char *prefix) {
         (void) sd_notifyf(false, "%sSTATUS=%s", prefix, strempty(text));
 }
 
+/* What runs have left behind. What the daemon keeps to be quick lies among it, so that goes as well. */
+static void release_memory(Manager *m) {
+        engine_release_memory(m->engine);
+        bus_release_memory(m->bus);
+        store_release_memory(m->store);
+        memory_give_back();
+}
+
 static int on_status(sd_event_source *s, uint64_t usec, void *userdata) {
         Manager *m = userdata;
         (void) sd_event_source_set_time_relative(s, STATUS_DELAY);
         uint32_t active, on_hold, dead_letter;
         engine_counts(m->engine, &active, &on_hold, &dead_letter);
-        if (active == 0) {                              /* what the runs have left */
-                store_release_memory(m->store);
-                (void) malloc_trim(0);
-        }
+        if (active == 0)
+                release_memory(m);
         if (!m->stopping)
                 notify_status(m, "");
         return 0;
@@ -317,12 +324,57 @@ static int start_executor(Manager *m) {
         return 0;
 }
 
+typedef struct Open {
+        Activity **items;
+        size_t n, allocated;
+} Open;
+
+static void open_done(Open *o) {
+        free(o->items);
+}
+
+static int add_open(Open *o, const Run *run) {
+        for (unsigned i = 0; run_pending_requests(run) > 0 && i < run->runbook->n_activities; i++) {
+                if (!run->activities[i]->request)
+                        continue;
+                if (!GREEDY_REALLOC(o->items, o->allocated, o->n + 1))
+                        return -ENOMEM;
+                o->items[o->n++] = run->activities[i];
+        }
+        return 0;
+}
+
+static int compare_opening(const void *a, const void *b) {
+        const Activity *x = *(Activity *const *) a, *y = *(Activity *const *) b;
+        return x->request->opened_at < y->request->opened_at ? -1 : x->request->opened_at > y->request->opened_at;
+}
+
+/* What is not on disk yet is told after its commit, as always. */
+static int look_at_requests(void *userdata) {
+        _cleanup_(open_done) Open open = {};
+        Manager *m = userdata;
+        Run *run;
+        int r = engine_flush(m->engine);
+        for (size_t i = 0; r >= 0 && engine_iterate_live(m->engine, &i, &run);)
+                r = add_open(&open, run);
+        if (r < 0)
+                return r;
+        if (open.n > 0)
+                qsort(open.items, open.n, sizeof(open.items[0]), compare_opening);
+        for (size_t i = 0; i < open.n; i++)
+                notify_command_request(m->notify, open.items[i]);
+        return 0;
+}
+
 static int start_notify(Manager *m) {
         NotifyOptions o = {.event = m->event,
                            .command = m->config.notify_command,
                            .timeout = m->config.notify_timeout,
                            .retry_first = NOTIFY_RETRY_FIRST,
-                           .user_mode = m->options.user_mode};
+                           .user_mode = m->options.user_mode,
+                           .state_directory = m->places.state,
+                           .look = look_at_requests,
+                           .userdata = m};
         int r = notify_command_new(&o, &m->notify);
         if (r < 0)
                 log_error_errno(r, _("Out of memory."));
@@ -415,9 +467,15 @@ static int start_name(Manager *m) {
         return r < 0 ? EXIT_FAILURE : 0;
 }
 
+/* With what the engine said in the recovery, all is known that is open. */
+static int start_telling(Manager *m) {
+        notify_command_recover(m->notify);
+        return 0;
+}
+
 static int (*const phases[])(Manager *m) = {
         start_config,   start_state_directory, start_event_loop, start_store,    start_library,
-        start_notify,   start_executor,        start_engine,     start_bus,        start_recovery, start_name,
+        start_notify,   start_executor,        start_engine,     start_bus,        start_recovery, start_name, start_telling,
 };
 
 int manager_new(const ManagerOptions *o, Manager **ret) {

@@ -5,7 +5,11 @@
  * A command is a child in a process group of its own, so that all of it can be ended, but in our session: children in others are taken for
  * what a step left behind. When it is over, the rest of its group is ended too. That rest becomes ours (we adopt orphans), and nobody else
  * reaps children of our session, so the notice keeps its place until the group is gone; as long as one of it is not reaped, its number is
- * given to nobody else. Nothing is waited for here: what is not gone yet is looked at again later. */
+ * given to nobody else. Nothing is waited for here: what is not gone yet is looked at again later.
+ *
+ * A request that the command has taken is remembered over restarts (told.c). All others are told again when we start: those that it had not
+ * been told of yet, and those that were given up, whose cause the administrator may have mended; a reload tells these again, too. Whatever
+ * finds no place in the queue is found again when the queue is half empty, by a look at all open requests. */
 #include "notify-command.h"
 
 #include <fcntl.h>
@@ -20,6 +24,7 @@
 #include "i18n.h"
 #include "log.h"
 #include "spawn.h"
+#include "told.h"
 
 #define LOOK_FIRST USEC_PER_MSEC                        /* after what is left of a group; doubles */
 #define LOOKS_MAX 10u                                   /* then the rest is left alone: even SIGKILL does not end it */
@@ -30,6 +35,7 @@ typedef struct Notice {
         NotifyCommand *owner;
         uint32_t run;
         char *activity;
+        usec_t opened_at;                               /* its request */
         char *input;                                    /* the JSON, with a line feed */
         char *command;                                  /* of this try: the child reads it when it executes */
         char *argv[4];
@@ -50,9 +56,15 @@ struct NotifyCommand {
         size_t n_env;
         usec_t timeout, retry_first;
         bool user_mode;
+        int (*look)(void *userdata);
+        void *userdata;
+        sd_event_source *look_source, *look_again;      /* one-shot; again: where it failed */
+        Told *told;
         QUEUE_HEAD(Notice) notices;
         unsigned n, n_running;
-        bool full;                                      /* it has been said that notifications are dropped */
+        bool full;                                      /* it has been said that more wait than there are places for */
+        bool missed;                                    /* there are requests without a notice: look again */
+        bool recovering;                                /* there was no look yet, or not to the end */
 };
 
 /* ---- what is told ---- */
@@ -145,8 +157,6 @@ static Notice *notice_free(Notice *t) {
 
         QUEUE_REMOVE(notices, &n->notices, t);
         n->n--;
-        if (n->n == 0)
-                n->full = false;
         if (t->spawn)
                 notice_stop(t);
         sd_event_source_disable_unref(t->timer);
@@ -208,10 +218,17 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void say_lost(const Notice *t, const char *why) {
-        log_warning(_("NotifyCommand= could not tell of the request of run %u, activity %s, in %u tries (%s); it stays open: "
-                      "runbookctl inbox"),
-                    t->run, t->activity, t->tries, why);
+static const char *command_name(const NotifyCommand *n) {
+        return n->user_mode ? "runbookctl --user" : "runbookctl";
+}
+
+static void give_up(const Notice *t, const char *why) {
+        NotifyCommand *n = t->owner;
+
+        log_warning(_("NotifyCommand= could not tell of the request of run %u, activity %s, in %u tries (%s); it stays open (%s inbox), "
+                      "and is told again after a reload or a restart"),
+                    t->run, t->activity, t->tries, why, command_name(n));
+        told_set(n->told, t->run, t->activity, t->opened_at, TOLD_GIVEN_UP);
 }
 
 /* Frees it, unless there is another try. */
@@ -223,7 +240,13 @@ static void try_again_or_not(Notice *t, const char *why) {
                                        t) >= 0)
                 return;
         if (!t->resolved)
-                say_lost(t, why);
+                give_up(t, why);
+        notice_free(t);
+}
+
+static void take(Notice *t) {
+        if (!t->resolved)
+                told_set(t->owner->told, t->run, t->activity, t->opened_at, TOLD_TAKEN);
         notice_free(t);
 }
 
@@ -236,6 +259,43 @@ static char *what_failed(const Notice *t, int error) {
                                     : xasprintf(_("signal %d"), WTERMSIG(t->status));
 }
 
+/* A look may want a commit, so it waits for the event loop. */
+static void look_if_missed(NotifyCommand *n) {
+        if (n->missed && n->command && n->n <= NOTIFY_WAITING_MAX / 2)
+                (void) sd_event_source_set_enabled(n->look_source, SD_EVENT_ONESHOT);
+}
+
+/* Where the storage fails nothing else may happen after which to look, so it is tried by the clock. */
+static void look_later(NotifyCommand *n) {
+        n->missed = true;
+        if (sd_event_source_set_time_relative(n->look_again, n->retry_first) >= 0)
+                (void) sd_event_source_set_enabled(n->look_again, SD_EVENT_ONESHOT);
+}
+
+static int on_look_again(sd_event_source *s, uint64_t usec, void *userdata) {
+        look_if_missed(userdata);
+        return 0;
+}
+
+static void look(NotifyCommand *n) {
+        n->missed = n->full = false;
+        if (n->look(n->userdata) < 0) {
+                look_later(n);
+                return;
+        }
+        if (n->recovering)
+                told_forget_others(n->told);
+        n->recovering = false;
+}
+
+static int on_look_for_missed(sd_event_source *s, void *userdata) {
+        NotifyCommand *n = userdata;
+
+        if (n->command)
+                look(n);
+        return 0;
+}
+
 /* It and its group are gone. Ended well just as its time was up is ended well. */
 static void notice_ended(Notice *t) {
         NotifyCommand *n = t->owner;
@@ -245,11 +305,12 @@ static void notice_ended(Notice *t) {
         t->spawn = spawn_free(t->spawn);
         n->n_running--;
         if (WIFEXITED(t->status) && WEXITSTATUS(t->status) == 0)
-                notice_free(t);
+                take(t);
         else {
                 why = what_failed(t, error);
                 try_again_or_not(t, strempty(why));
         }
+        look_if_missed(n);
         run_next(n);
 }
 
@@ -381,6 +442,17 @@ static int make_environment(NotifyCommand *n) {
         return r;
 }
 
+static int set_command_line(NotifyCommand *n, const char *command, usec_t timeout) {
+        char *s = isempty(command) ? NULL : strdup(command);
+
+        if (!isempty(command) && !s)
+                return -ENOMEM;
+        free(n->command);
+        n->command = s;
+        n->timeout = timeout;
+        return 0;
+}
+
 int notify_command_new(const NotifyOptions *o, NotifyCommand **ret) {
         _cleanup_(notify_command_freep) NotifyCommand *n = calloc(1, sizeof *n);
         int r;
@@ -390,11 +462,23 @@ int notify_command_new(const NotifyOptions *o, NotifyCommand **ret) {
         n->event = sd_event_ref(o->event);
         n->retry_first = o->retry_first;
         n->user_mode = o->user_mode;
-        r = spawner_new(&n->spawner);
+        n->look = o->look;
+        n->userdata = o->userdata;
+        r = told_open(o->state_directory, &n->told);
+        if (r >= 0)
+                r = sd_event_add_defer(n->event, &n->look_source, on_look_for_missed, n);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(n->look_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(n->event, &n->look_again, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_look_again, n);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(n->look_again, SD_EVENT_OFF);
+        if (r >= 0)
+                r = spawner_new(&n->spawner);
         if (r >= 0)
                 r = make_environment(n);
         if (r >= 0)
-                r = notify_command_change(n, o->command, o->timeout);
+                r = set_command_line(n, o->command, o->timeout);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(n);
@@ -405,10 +489,14 @@ NotifyCommand *notify_command_free(NotifyCommand *n) {
         if (!n)
                 return NULL;
         if (n->n > 0)
-                log_warning(_("Requests that NotifyCommand= has not told of: %u; they stay open: runbookctl inbox"), n->n);
+                log_warning(_("Requests that NotifyCommand= has not told of: %u; they stay open (%s inbox), and are told at the next "
+                              "start"), n->n, command_name(n));
         while (n->notices.first)
                 notice_free(n->notices.first);
         spawner_free(n->spawner);
+        told_free(n->told);
+        sd_event_source_disable_unref(n->look_source);
+        sd_event_source_disable_unref(n->look_again);
         sd_event_unref(n->event);
         for (size_t i = 0; i < n->n_env; i++)
                 free(n->env[i]);
@@ -418,18 +506,23 @@ NotifyCommand *notify_command_free(NotifyCommand *n) {
 }
 
 int notify_command_change(NotifyCommand *n, const char *command, usec_t timeout) {
-        char *s = isempty(command) ? NULL : strdup(command);
+        int r = set_command_line(n, command, timeout);
 
-        if (!isempty(command) && !s)
-                return -ENOMEM;
-        free(n->command);
-        n->command = s;
-        n->timeout = timeout;
-        if (!s)
+        if (r < 0)
+                return r;
+        if (!n->command)
                 LIST_FOREACH(notices, t, n->notices.first)
                         if (!t->spawn)
                                 notice_free(t);
+        told_forget_given_up(n->told);
+        n->missed = true;                               /* what nobody was there to be told of */
+        look_if_missed(n);
         return 0;
+}
+
+void notify_command_recover(NotifyCommand *n) {
+        n->recovering = true;
+        look(n);
 }
 
 static int add(NotifyCommand *n, const Activity *a) {
@@ -442,6 +535,7 @@ static int add(NotifyCommand *n, const Activity *a) {
         QUEUE_PUSH(notices, &n->notices, t);
         n->n++;
         t->run = a->run->id;
+        t->opened_at = a->request->opened_at;
         t->activity = strdup(a->def->name);
         r = t->activity ? describe(a, n->user_mode, &t->input) : -ENOMEM;
         if (r < 0)
@@ -449,29 +543,50 @@ static int add(NotifyCommand *n, const Activity *a) {
         return r;
 }
 
+static void miss(NotifyCommand *n) {
+        if (!n->full)
+                log_warning(_("More than %u requests wait for NotifyCommand=; people are told of the others when it has caught up"),
+                            NOTIFY_WAITING_MAX);
+        n->full = n->missed = true;
+}
+
+static bool is_told(NotifyCommand *n, const Activity *a) {
+        if (told_state(n->told, a->run->id, a->def->name, a->request->opened_at) != TOLD_NOT)
+                return true;
+        LIST_FOREACH(notices, t, n->notices.first)
+                if (t->run == a->run->id && t->opened_at == a->request->opened_at && streq(t->activity, a->def->name))
+                        return true;
+        return false;
+}
+
 void notify_command_request(NotifyCommand *n, const Activity *a) {
         int r;
 
-        if (!n->command || activity_waiting_for(a) == WAITING_NOTHING)
+        if (activity_waiting_for(a) == WAITING_NOTHING)
                 return;
+        if (n->recovering)
+                told_keep(n->told, a->run->id, a->def->name, a->request->opened_at);
+        if (!n->command || (n->full && n->n >= NOTIFY_WAITING_MAX) || is_told(n, a))
+                return;                                 /* where it is full, all are looked at again anyway */
         if (n->n >= NOTIFY_WAITING_MAX) {
-                if (!n->full)
-                        log_warning(_("More than %u requests wait for NotifyCommand=; nobody is told of more until it has caught up"),
-                                    NOTIFY_WAITING_MAX);
-                n->full = true;
+                miss(n);
                 return;
         }
         r = add(n, a);
-        if (r < 0)
+        if (r < 0) {
+                n->missed = true;
                 log_error_errno(r, _("NotifyCommand= can't be told of a request: %m"));
+        }
         run_next(n);
 }
 
 void notify_command_resolved(NotifyCommand *n, const Activity *a) {
+        told_forget(n->told, a->run->id, a->def->name);
         LIST_FOREACH(notices, t, n->notices.first)
                 if (t->run == a->run->id && streq(t->activity, a->def->name)) {
                         t->resolved = true;     /* one that is under way is not tried again */
                         if (!t->spawn)
                                 notice_free(t);
                 }
+        look_if_missed(n);
 }

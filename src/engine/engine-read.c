@@ -51,6 +51,10 @@ void cache_drop(Engine *e, uint32_t id) {
                         e->cache[i].outdated = true;
 }
 
+void cache_clear(Engine *e) {
+        cache_trim(e, 0);
+}
+
 void cache_free(Engine *e) {
         for (size_t i = 0; i < e->n_cache; i++)
                 run_free(e->cache[i].run);

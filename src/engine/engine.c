@@ -328,6 +328,23 @@ int engine_set_max_steps(Engine *e, unsigned n) {
         return turn_arm(e);
 }
 
+static void turn_release_memory(Turn *t) {
+        uint64_t serial = t->serial;
+
+        if (!turn_is_empty(t))
+                return;
+        turn_done(t);
+        t->serial = serial;
+}
+
+void engine_release_memory(Engine *e) {
+        if (e->committing)
+                return;
+        cache_clear(e);
+        for (size_t i = 0; i < ELEMENTSOF(e->turns); i++)
+                turn_release_memory(&e->turns[i]);
+}
+
 void engine_counts(Engine *e, uint32_t *ret_active, uint32_t *ret_on_hold, uint32_t *ret_dead_letter) {
         *ret_active = e->counts.active;
         *ret_on_hold = e->counts.on_hold;

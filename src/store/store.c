@@ -617,7 +617,13 @@ uint32_t store_boot(const Store *s) {
         return s->boot;
 }
 
+/* Statements hold what they were last bound to and their way through the tables; the next use makes them anew. */
 void store_release_memory(Store *s) {
+        for (size_t i = 0; i < _SQL_MAX; i++)
+                if (s->statements[i] && !sqlite3_stmt_busy(s->statements[i])) {
+                        (void) sqlite3_finalize(s->statements[i]);
+                        s->statements[i] = NULL;
+                }
         (void) sqlite3_db_release_memory(s->db);
 }
 

@@ -28,7 +28,7 @@ DEFINE_CLEANUP(Store *, store_close)
 const char *store_id(const Store *s);                   /* random, 32 hex digits, made with the store */
 uint32_t store_boot(const Store *s);                    /* the number of this boot of the machine in the store; events carry it */
 uint32_t store_last_run(const Store *s);                /* the highest run number ever given */
-void store_release_memory(Store *s);                    /* pages that are kept for the next read or write */
+void store_release_memory(Store *s);                    /* what is kept for the next read or write */
 const char *store_error(const Store *s);                /* text of the last failure, for logs and replies */
 
 typedef struct EventRow {

@@ -1,11 +1,10 @@
 """polkit, as far as runbookd sees it: a program that owns its name on a private bus, answers questions by rules that a test gives it, and remembers them.
 
 A rule is {uid, action, runbook, answer}; what it leaves out matches anything, and the first that matches holds. Answers: yes, no, auth (a challenge, and yes where a person may
-be asked), challenge (also then), dismissed, hold (none, until the test says which), prompt (a challenge, and none while a person is asked). Without a rule the shipped policy holds, for people whom nobody asks for passwords."""
+be asked), challenge (also then), wrong and dismissed (a challenge; who is then asked gives a wrong password, or closes the dialog), cancelled (an error), hold (none, until the test says
+which), prompt (a challenge, and none while a person is asked). Without a rule the shipped policy holds, for people whom nobody asks for passwords."""
 
 import json
-import os
-import subprocess
 import sys
 
 import dbus
@@ -13,13 +12,15 @@ import dbus.bus
 import dbus.mainloop.glib
 import dbus.service
 
+from fake_service import FakeService
+
 POLKIT = 'org.freedesktop.PolicyKit1'
 AUTHORITY = '/org/freedesktop/PolicyKit1/Authority'
 CONTROL = 'org.runbookd1.FakePolkit'
 ANSWER = 'org.runbookd1.answer'
 
 
-class Dismissed(dbus.DBusException):
+class Cancelled(dbus.DBusException):
     _dbus_error_name = POLKIT + '.Error.Cancelled'
 
 
@@ -43,11 +44,14 @@ class Authority(dbus.service.Object):
 
     @staticmethod
     def reply(answer, flags, done, failed):
-        if answer == 'dismissed':
-            failed(Dismissed('the dialog was closed'))
+        asked = bool(flags & 1)
+        if answer == 'cancelled':
+            failed(Cancelled('the question was withdrawn'))
         else:
-            yes = answer == 'yes' or (answer == 'auth' and flags & 1)
-            done(dbus.Struct((bool(yes), not yes and answer in ('auth', 'challenge', 'prompt'), dbus.Dictionary({}, signature='ss')), signature='bba{ss}'))
+            yes = answer == 'yes' or (answer == 'auth' and asked)
+            challenge = not yes and (answer in ('auth', 'challenge', 'prompt') or (answer in ('wrong', 'dismissed') and not asked))
+            details = {'polkit.dismissed': 'true'} if answer == 'dismissed' and asked else {}
+            done(dbus.Struct((yes, challenge, dbus.Dictionary(details, signature='ss')), signature='bba{ss}'))
 
     @dbus.service.method(POLKIT + '.Authority', in_signature='(sa{sv})sa{ss}us', out_signature='(bba{ss})', async_callbacks=('done', 'failed'))
     def CheckAuthorization(self, subject, action, details, flags, cancellation, done, failed):
@@ -93,36 +97,9 @@ def main(address):
     GLib.MainLoop().run()
 
 
-class FakePolkit:
-    """The same, for the test that has started it. Without start() there is no polkit."""
-
+class FakePolkit(FakeService):
     def __init__(self, bus):
-        self.bus = bus
-        self.process = None
-        self.connection = None
-
-    def start(self):
-        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__), self.bus.address], stdout=subprocess.PIPE, text=True)
-        if not self.process.stdout.readline():
-            raise AssertionError('the fake polkit did not start')
-        self.connection = self.connection or self.bus.connect()
-        return self
-
-    def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.process = None
-
-    def close(self):
-        self.stop()
-        if self.connection:
-            self.connection.close()
-            self.connection = None
-
-    def control(self, method, signature='', *args):
-        return self.connection.call_blocking(POLKIT, AUTHORITY, CONTROL, method, signature, args)
+        super().__init__(bus, __file__, POLKIT, AUTHORITY, CONTROL)
 
     def set_rules(self, *rules):
         self.control('SetRules', 's', json.dumps(rules))

@@ -93,7 +93,7 @@ def run_as(uid, function, *args):
 
 
 class PrivateBus:
-    """A dbus-daemon of our own. kind: 'user', where everybody may connect and call; 'system', with the policy that ships, where a test may play polkit;
+    """A dbus-daemon of our own. kind: 'user', where everybody may connect and call; 'system', with the policy that ships, where a test may play polkit and logind;
     'open-system', where the daemon alone says no."""
 
     POLICY = {
@@ -104,9 +104,10 @@ class PrivateBus:
                   '<allow receive_type="error"/><allow receive_type="signal"/><allow send_destination="org.freedesktop.DBus"/>',
     }
 
-    # As polkit's own file has it.
+    # As their own files have it.
     POLKIT = ('<policy user="root"><allow own="org.freedesktop.PolicyKit1"/></policy>'
               '<policy context="default"><allow send_destination="org.freedesktop.PolicyKit1"/></policy>')
+    LOGIND = POLKIT.replace('org.freedesktop.PolicyKit1', 'org.freedesktop.login1')
 
     def __init__(self, directory, kind='user'):
         self.kind = kind
@@ -114,7 +115,7 @@ class PrivateBus:
         self.address = 'unix:path=' + self.socket
         self.config = os.path.join(directory, 'bus.conf')
         self.process = None
-        include = '<include>%s/dbus/org.runbookd1.conf</include>%s' % (SOURCE, self.POLKIT) if kind == 'system' else ''
+        include = '<include>%s/dbus/org.runbookd1.conf</include>%s%s' % (SOURCE, self.POLKIT, self.LOGIND) if kind == 'system' else ''
         with open(self.config, 'w', encoding='utf-8') as f:
             f.write('<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">'
                     '<busconfig><type>%s</type><listen>%s</listen><auth>EXTERNAL</auth><policy context="default">%s</policy>%s'

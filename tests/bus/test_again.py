@@ -233,6 +233,7 @@ class Window(Base):
         """S2.12"""
         run = self.ended()
         created = run.get('CreatedAt')
+        self.assertEqual(run.describe()['replayUntil'], created + 1000000)
         harness.wait_until(lambda: time.time() * 1000000 > created + 1001000, 'the window to pass')
         with self.error('TooOld'):
             self.again(run, 'Replay')

@@ -126,6 +126,19 @@ class Configuration(harness.unittest.TestCase):
         touch(d, 'two')
         self.assertEqual((first.wait_ended(), second.wait_ended()), ('success', 'success'))
 
+    def test_who_waits_for_a_slot(self):
+        """Describe says which activities could run and find no place."""
+        d = self.start(config='[Runbookd]\nMaxSteps=1\n')
+        d.wait_ready()
+        d.write_runbook('both', 'phases: [{name: main, activities: [%s]}]' % ', '.join(
+            '{name: %s, needs: [%s], run: "until [ -e %s/go ]; do sleep 0.01; done"}' % (name, needs, d.scratch) for name, needs in (('a', ''), ('b', ''), ('c', 'b'))))
+        run = d.start_run('both')
+        run.wait_activity('a', 'running')
+        self.assertEqual([a.get('waitsForSlot') for a in run.describe()['activities']], [None, True, None])
+        touch(d, 'go')
+        self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual([a.get('waitsForSlot') for a in run.describe()['activities']], [None] * 3)
+
     def test_reload_that_fails(self):
         d = harness.Daemon()
         self.addCleanup(d.close)

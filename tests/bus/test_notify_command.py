@@ -119,20 +119,23 @@ class NotifyCommand(harness.unittest.TestCase):
         self.assertEqual(d.start_run('hello').wait_ended(), 'success')
 
     def test_reload(self):
-        """None, one, another one, none."""
+        """None, one, another one, none: what opened while there was none is told when there is one, and each is told once."""
         d = self.start(None)
-        d.start_run('ask').wait_state('on-hold')
+        runs = [d.start_run('ask')]
+        runs[0].wait_state('on-hold')
         self.reload(d, TELL)
-        second = d.start_run('ask')
-        self.assertEqual([s['run'] for s in self.told(d, 1)], [second.id])
+        self.assertEqual([s['run'] for s in self.told(d, 1)], [runs[0].id])
+        runs.append(d.start_run('ask'))
+        self.told(d, 2)
         self.reload(d, 'echo two >>%s/two')
         d.start_run('ask')
         wait_until(lambda: self.lines(d, 'two') == ['two'], 'the other command')
         self.reload(d, None)
-        d.start_run('ask').wait_state('on-hold')
+        runs.append(d.start_run('ask'))
+        runs[-1].wait_state('on-hold')
         self.reload(d, TELL)
-        fifth = d.start_run('ask')
-        self.assertEqual([s['run'] for s in self.told(d, 2)], [second.id, fifth.id])
+        runs.append(d.start_run('ask'))
+        self.assertEqual(sorted(s['run'] for s in self.told(d, 4)), [r.id for r in runs])       # at the same time
         self.assertEqual(self.lines(d, 'two'), ['two'])
 
     def test_stop(self):
@@ -143,12 +146,112 @@ class NotifyCommand(harness.unittest.TestCase):
         wait_until(lambda: len(self.lines(d, 'pids')) == 8, 'all processes of the commands')
         self.assertEqual(d.stop(), 0)
         wait_until(lambda: all(self.is_dead(pid) for pid in self.lines(d, 'pids')), 'the end of the commands')
-        self.assertIn('NotifyCommand= has not told of: 8', d.log())
+        self.assertIn('NotifyCommand= has not told of: 8; they stay open (runbookctl --user inbox)', d.log())
+        os.unlink(os.path.join(d.scratch, 'told'))
         self.touch(d, 'go')
         d.start()
+        self.assertEqual(sorted(s['activity'] for s in self.told(d, 8)), ['a%d' % i for i in range(1, 9)])
         for i in range(1, 9):
             run.approve('a%d' % i)
         self.assertEqual(run.wait_ended(), 'success')
+        self.assertEqual(len(self.lines(d, 'told')), 8)
+
+    def noted(self, d, *runs):
+        """The command's success is known; what is in the file outlives a kill."""
+        wait_until(lambda: {int(line.split()[0]) for line in self.lines(d, 'state/runbookd/notified')} >= {r.id for r in runs}, 'the note that it was told')
+
+    def test_killed_before_it_was_told(self):
+        d = self.start(STAY)
+        run = d.start_run('ask')
+        self.told(d, 1)
+        d.kill9()
+        for pid in self.there(d):
+            os.kill(int(pid), 9)
+        self.configure(d, TELL)
+        d.start()
+        again = self.told(d, 2)[1]
+        self.assertEqual((again['run'], again['activity'], again['command']), (run.id, 'sign-off', 'runbookctl --user approve %d/sign-off' % run.id))
+        d.tool(harness.program('runbookctl', 'ctl'), *shlex.split(again['command'])[1:])
+        self.assertEqual(run.wait_ended(), 'success')
+
+    def test_killed_after_it_was_told(self):
+        """Nor is one told again that was told before the last but one restart, nor one that came to its end."""
+        d = self.start(TELL)
+        runs = [d.start_run('ask')]
+        self.noted(d, *runs)
+        for _ in range(2):
+            d.kill9()
+            d.start()
+            runs.append(d.start_run('ask'))
+            self.noted(d, runs[-1])
+        self.assertEqual([s['run'] for s in self.told(d, 3)], [r.id for r in runs])
+        for run in runs:
+            run.approve('sign-off')
+            self.assertEqual(run.wait_ended(), 'success')
+        d.kill9()
+        d.start()
+        last = d.start_run('ask')                       # its turn comes after that of all that waited
+        self.noted(d, last)
+        self.assertEqual([s['run'] for s in self.told(d, 4)], [r.id for r in runs + [last]])
+
+    def test_failures_outlive_a_restart(self):
+        """A try that failed, and one that was the last: both are told again, at once and with all tries."""
+        d = self.start('cd %s && echo >>tries; exit 1')
+        d.start_run('ask')
+        wait_until(lambda: self.lines_of_tries(d) == 1, 'the first try')
+        d.kill9()
+        d.start()
+        wait_until(lambda: self.lines_of_tries(d) == 2, 'another one')
+        self.configure(d, TELL)
+        d.kill9()
+        d.start()
+        self.told(d, 1)
+
+    def lines_of_tries(self, d):
+        try:
+            return os.path.getsize(os.path.join(d.scratch, 'tries'))
+        except FileNotFoundError:
+            return 0
+
+    def test_asked_again_by_a_retry(self):
+        """What fails again after a restart, or asks again, is another request."""
+        d = self.start(TELL)
+        run = d.start_run('needs')
+        self.told(d, 2)
+        wait_until(lambda: len(self.lines(d, 'state/runbookd/notified')) == 2, 'the notes')
+        d.kill9()
+        d.start()
+        run.activity('broken', 'Retry', 'a{sv}', {})
+        again = self.told(d, 3)[2]
+        self.assertEqual((again['activity'], again['kind']), ('broken', 'decision'))
+        wait_until(lambda: len(self.lines(d, 'state/runbookd/notified')) == 3, 'the note')
+        d.kill9()
+        d.start()
+        run.activity('use', 'Provide', 'a{sv}', harness.dbus.Dictionary({'Fields': harness.dbus.Dictionary({'version': '1'}, signature='sv'), 'Override': True}, signature='sv'))
+        run.wait_activity('use', 'success')
+        self.assertEqual(len(self.lines(d, 'told')), 3)
+
+    def test_not_told_what_is_over_at_the_start(self):
+        """Its time ran out while nobody was there; what was interrupted and is held now is a new request."""
+        d = self.start(STAY)
+        d.write_runbook('short', 'phases: [{name: main, activities: [{name: late, approval: {timeout: 1s, onTimeout: reject}}]}]')
+        d.write_runbook('held', 'phases: [{name: main, activities: [{name: long, onInterrupt: hold, run: sleep 1000}]}]')
+        run, held = d.start_run('short'), d.start_run('held')
+        self.told(d, 1)
+        held.wait_activity('long', 'running')
+        deadline = run.activity_get('late', 'Deadline')
+        d.kill9()
+        for pid in self.there(d):
+            os.kill(int(pid), 9)
+        os.unlink(os.path.join(d.scratch, 'told'))
+        self.configure(d, TELL)
+        wait_until(lambda: harness.time.time() * 1000000 > deadline, 'the end of its time')
+        d.start()
+        self.assertEqual(run.wait_ended(), 'rejected')
+        self.noted(d, held)
+        self.assertEqual([(s['run'], s['kind']) for s in self.told(d, 1)], [(held.id, 'decision')])
+        held.call('Cancel', 'a{sv}', {})
+        held.wait_ended()
 
     def is_dead(self, pid):
         """Also where nobody reaps it: what is adopted then is not ours."""

@@ -310,13 +310,32 @@ class Details(PolkitCase):
                 self.assertEqual([q['flags'] for q in questions], flags)
                 self.assertEqual(['polkit.message' in q['details'] for q in questions], [f == 1 for f in flags])
 
-    def test_dialog_is_closed(self):
+    def test_why_not(self):
+        """Who was asked for a password and gave a wrong one, or none, is told that, and not that a rule would have to allow it."""
         run = self.on_hold()
-        self.polkit.set_rules({'answer': 'hold'})
-        caller = Caller(self, NOBODY, run.path, RUN, 'Describe', interactive=True)
-        harness.wait_until(self.polkit.questions, 'the question')
-        self.polkit.release('dismissed')
-        self.assertEqual(caller.end()[0], ACCESS_DENIED)
+        for answer, flags, words in (('no', [0], "polkit's rules would have to allow it"), ('wrong', [0, 1], 'the password was wrong, or not given. Try again.'),
+                                     ('dismissed', [0, 1], 'has closed the question'), ('cancelled', [0], 'the question was withdrawn')):
+            with self.subTest(answer=answer):
+                self.polkit.set_rules({'answer': answer})
+                name, text = self.as_user(NOBODY, run.path, RUN, 'Describe', interactive=True)
+                self.assertEqual((name, [q['flags'] for q in self.polkit.questions()]), (ACCESS_DENIED, flags))
+                self.assertIn(words, text)
+                self.assertIn(READ, text)
+        for answer in ('wrong', 'dismissed'):           # nobody was asked
+            self.polkit.set_rules({'answer': answer})
+            self.assertEqual(self.as_user(NOBODY, run.path, RUN, 'Describe')[0], AUTHENTICATION_REQUIRED)
+
+    def test_what_the_password_is_for(self):
+        """The sentence in the dialog names what is asked for."""
+        run = self.on_hold()
+        read = 'Authentication is required to read inputs, errors, history and logs of run $(run) of “$(runbook)”'
+        for call, message in (((run.path, RUN, 'GetHistory', 'uu', (0, 0)), read), ((run.activity_path('ask'), ACTIVITY, 'OpenLog', 'us', (0, '')), read),
+                              ((PATH, MANAGER, 'GetRunbook', 's', ('deploy-web',)), 'Authentication is required to read the definition of “$(runbook)”'),
+                              ((run.path, RUN, 'Pause', 'a{sv}', (NO_OPTIONS,)), 'Authentication is required to operate a run of “$(runbook)”')):
+            self.polkit.set_rules({'answer': 'dismissed'})
+            self.as_user(NOBODY, *call, interactive=True)
+            details = self.polkit.questions()[1]['details']
+            self.assertEqual((details['polkit.message'], details['runbook'], details.get('run')), (message, 'deploy-web', None if call[0] == PATH else str(run.id)))
 
 
 class Caller:
@@ -458,6 +477,16 @@ class Limits(PolkitCase):
             self.assertEqual(self.receive(burst, CHECKS_MAX), [''] * CHECKS_MAX)
         self.assertEqual(len(self.polkit.questions()), PENDING_MAX)
 
+    def test_what_needs_no_polkit(self):
+        """Who has started a run reads its requests all the same; only whether he could answer is not found out."""
+        self.polkit.set_rules({'uid': STARTER, 'action': START, 'answer': 'yes'}, {'uid': STARTER, 'answer': 'hold'})
+        run = self.on_hold('nobody-named', uid=STARTER)
+        burst = self.burst(STARTER, PENDING_MAX + 1)
+        self.receive(burst, 1)
+        name, values = self.as_user(STARTER, run.activity_path('ask'), ACTIVITY, 'GetRequest')
+        self.assertEqual(name, '', values)
+        self.assertEqual((json.loads(values[0])['message'], json.loads(values[0])['canAnswer']), ('private', True))
+
     def test_caller_leaves(self):
         """What it has asked is cancelled, and its place is free again."""
         burst = self.burst(NOBODY, PENDING_MAX + 1)
@@ -525,6 +554,8 @@ class Absent(PolkitCase):
         self.assertEqual(self.as_user(APPROVER, run.activity_path('ask'), ACTIVITY, 'Approve', 'a{sv}', (dbus.Dictionary({'Override': True}, signature='sv'),))[0], ACCESS_DENIED)
         requests = self.as_user(APPROVER, PATH, MANAGER, 'ListRequests')[1][0]
         self.assertEqual([r[2] for r in requests], ['ask'])
+        self.assertTrue(json.loads(self.as_user(APPROVER, run.activity_path('ask'), ACTIVITY, 'GetRequest')[1][0])['canAnswer'])
+        self.assertFalse(json.loads(self.as_user(0, run.activity_path('ask'), ACTIVITY, 'GetRequest')[1][0])['canAnswer'])
         self.assertEqual(self.as_user(APPROVER, run.activity_path('ask'), ACTIVITY, 'Approve', 'a{sv}', (NO_OPTIONS,))[0], '')
         self.assertEqual(run.wait_ended(), 'success')
         unnamed.approve('ask')
@@ -610,6 +641,35 @@ class Requests(PolkitCase):
         self.assertEqual(self.as_user(APPROVER, run.activity_path('broken'), ACTIVITY, 'GetRequest')[0], '')
         self.assertEqual(self.as_user(APPROVER, run.activity_path('broken'), ACTIVITY, 'Retry', 'a{sv}', (NO_OPTIONS,))[0], AUTHENTICATION_REQUIRED)
         self.assertEqual(self.as_user(NOBODY, run.activity_path('broken'), ACTIVITY, 'GetRequest')[0], AUTHENTICATION_REQUIRED)
+
+    def can_answer(self, uid, run, activity='ask'):
+        name, values = self.as_user(uid, run.activity_path(activity), ACTIVITY, 'GetRequest', interactive=True)
+        return json.loads(values[0])['canAnswer'] if not name else name
+
+    def test_is_it_for_me(self):
+        """S1.14: GetRequest says who is asked, by the same rules as an answer; nobody is asked for a password by that"""
+        self.daemon.write_runbook('deploy-four-eyes', 'phases: [{name: main, activities: [{name: ask, approval: {approvers: [daemon, bin, sys], allowStarter: false, required: 2}}]}]')
+        self.polkit.set_rules({'uid': STARTER, 'action': START, 'answer': 'yes'}, {'uid': NOBODY, 'action': READ, 'answer': 'yes'}, *RULES)
+        run = self.on_hold('deploy-four-eyes', uid=STARTER)
+        for uid, can in ((STARTER, False), (APPROVER, True), (OPERATOR, True), (NOBODY, False), (0, False), (MEMBER, AUTHENTICATION_REQUIRED)):
+            self.assertEqual(self.can_answer(uid, run), can, uid)
+            if uid != OPERATOR and can in (True, False):
+                self.assertEqual(self.as_user(uid, run.activity_path('ask'), ACTIVITY, 'Approve', 'a{sv}', (NO_OPTIONS,))[0], '' if can else NOT_APPROVER, uid)
+        self.assertEqual([self.can_answer(uid, run) for uid in (APPROVER, OPERATOR)], [False, True])
+        self.polkit.set_rules({'uid': OPERATOR, 'action': ANSWER, 'answer': 'no'}, *RULES)
+        self.assertEqual(self.can_answer(OPERATOR, run), False)
+        self.assertEqual({q['flags'] for q in self.polkit.questions()}, {0})
+
+    def test_is_it_for_operators(self):
+        """Where nobody is named, and failures: for those who may operate; and for the owners and who has started it, unless polkit refuses them outright."""
+        rules = ({'uid': STARTER, 'action': START, 'answer': 'yes'}, {'uid': NOBODY, 'action': READ, 'answer': 'yes'}, {'uid': APPROVER, 'action': READ, 'answer': 'yes'}, *RULES)
+        self.polkit.set_rules(*rules)
+        unnamed, owned = self.on_hold('nobody-named', uid=STARTER), self.on_hold('owned', uid=STARTER)
+        for uid, can in ((STARTER, (True, True)), (APPROVER, (True, True)), (OPERATOR, (True, True)), (NOBODY, (True, False)), (0, (True, True))):
+            self.assertEqual((self.can_answer(uid, unnamed), self.can_answer(uid, owned, 'broken')), can, uid)
+        self.polkit.set_rules(*({'uid': uid, 'action': OPERATE, 'answer': 'no'} for uid in (STARTER, APPROVER, NOBODY)), {'uid': OPERATOR, 'action': ANSWER, 'answer': 'no'}, *rules)
+        for uid, can in ((STARTER, (False, False)), (APPROVER, (False, False)), (OPERATOR, (False, True)), (NOBODY, (False, False))):
+            self.assertEqual((self.can_answer(uid, unnamed), self.can_answer(uid, owned, 'broken')), can, uid)
 
     def test_override(self):
         """Root is no approver by being root; who may manage can say so, and it stays in the history."""

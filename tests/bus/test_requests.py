@@ -138,6 +138,54 @@ class Inputs(harness.TestCase):
         run.approve('ask', Override=True)
         self.assertEqual(run.wait_ended(), 'success')
 
+    def request(self, run, activity='ask'):
+        return json.loads(run.activity(activity, 'GetRequest'))
+
+    def test_is_it_for_me(self):
+        """S1.14: who asks is told whether an answer of his would be taken; what a person has answered, or may not answer, is not for him"""
+        for text, can in (('approvers: [root]', True), ('approvers: [root], allowStarter: false', False), ('approvers: [nobody]', False), ('', True), ('allowStarter: false', False)):
+            self.daemon.write_runbook('mine', 'phases: [{name: main, activities: [{name: ask, approval: {%s}}]}]' % text)
+            run = self.daemon.start_run('mine')
+            run.wait_state('on-hold')
+            request = self.request(run)
+            self.assertEqual((request['canAnswer'], request['allowStarter'], request['startedBy'], request['startedByName']), (can, 'false' not in text, 0, 'root'), text)
+            if can:
+                run.approve('ask')
+                self.assertEqual(run.wait_ended(), 'success')
+            else:
+                with self.error('NotApprover'):
+                    run.approve('ask')
+                run.call('Cancel', 'a{sv}', {})
+
+    def test_is_it_still_for_me(self):
+        """One of two; one in a run that is paused, whose answer is kept; a rejection that is kept."""
+        self.daemon.write_runbook('two', 'phases: [{name: main, activities: [{name: ask, needs: [], approval: {required: 2}}, {name: other, needs: [], approval: {}}, {name: third, needs: [], approval: {}}]}]')
+        run = self.daemon.start_run('two')
+        run.wait_state('on-hold')
+        self.assertTrue(self.request(run)['canAnswer'])
+        run.approve('ask')
+        self.assertEqual((self.request(run)['canAnswer'], [a['uid'] for a in self.request(run)['answers']]), (False, [0]))
+        with self.error('AlreadyAnswered'):
+            run.approve('ask')
+        run.call('Pause', 'a{sv}', {})
+        self.assertTrue(self.request(run, 'other')['canAnswer'])
+        run.approve('other')
+        run.activity('third', 'Reject', 'a{sv}', {})
+        for name in ('other', 'third'):
+            self.assertEqual(self.request(run, name)['canAnswer'], False)
+            with self.error('AlreadyAnswered'):
+                run.approve(name)
+        run.call('Cancel', 'a{sv}', {})
+
+    def test_input_and_decisions_for_me(self):
+        self.daemon.write_runbook('fails', "owners: [nobody]\nphases: [{name: main, activities: [{name: ask, run: 'false'}]}]")
+        for runbook, activity, can in (('missing', 'use', True), ('asks', 'ask', True), ('asks-nobody', 'ask', False), ('fails', 'ask', True)):
+            run = self.daemon.start_run(runbook)
+            run.wait_state('on-hold')
+            request = self.request(run, activity)
+            self.assertEqual((request['canAnswer'], request['allowStarter']), (can, True), runbook)
+            run.call('Cancel', 'a{sv}', {})
+
     def test_options(self):
         run = self.waiting('asks', 'ask')
         for options in ({'Inputs': dbus.Dictionary({}, signature='sv')}, {'Fields': 'x'}, {'Override': 'x'}, {'Override': 1}):

@@ -96,8 +96,8 @@ static int ask(size_t i, bool prompt) {
         return polkit_ask(w->polkit, &q, done, &w->checks[i], &w->checks[i]);
 }
 
-static void reply(size_t i, bool yes, bool challenge) {
-        assert_true(sd_bus_reply_method_return(w->asked[i].m, "(bba{ss})", yes, challenge, 1, "polkit.retains", "x") >= 0);
+static void reply(size_t i, bool yes, bool challenge, const char *detail) {
+        assert_true(sd_bus_reply_method_return(w->asked[i].m, "(bba{ss})", yes, challenge, 2, "polkit.retains", "x", detail, "true") >= 0);
         pair_settle(&w->pair);
 }
 
@@ -118,13 +118,24 @@ static void test_question(void **state) {
 
 static void test_answers(void **state) {
         static const struct {
-                bool yes, challenge;
+                bool yes, challenge, prompt;
+                const char *detail;
                 PolkitAnswer want;
-        } cases[] = {{true, false, POLKIT_YES}, {true, true, POLKIT_YES}, {false, true, POLKIT_CHALLENGE}, {false, false, POLKIT_NO}};
+        } cases[] = {
+                {true, false, false, "x", POLKIT_YES},
+                {true, true, false, "x", POLKIT_YES},
+                {false, true, false, "x", POLKIT_CHALLENGE},
+                {false, false, false, "x", POLKIT_NO},
+                {false, false, false, "polkit.dismissed", POLKIT_NO},
+                {true, false, true, "x", POLKIT_YES},
+                {false, true, true, "x", POLKIT_CHALLENGE},             /* there was nobody to ask */
+                {false, false, true, "x", POLKIT_UNPROVEN},
+                {false, false, true, "polkit.dismissed", POLKIT_DISMISSED},
+        };
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                assert_ok(ask(i, false));
+                assert_ok(ask(i, cases[i].prompt));
                 pair_settle(&w->pair);
-                reply(i, cases[i].yes, cases[i].challenge);
+                reply(i, cases[i].yes, cases[i].challenge, cases[i].detail);
                 assert_int_equal(w->n_answers, i + 1);
                 assert_int_equal(w->answers[i], cases[i].want);
         }
@@ -174,14 +185,14 @@ static void test_turns(void **state) {
         pair_settle(&w->pair);
         assert_int_equal(w->n_asked, POLKIT_CHECKS_MAX);
         w->checks[POLKIT_CHECKS_MAX] = polkit_check_free(w->checks[POLKIT_CHECKS_MAX]); /* was never asked */
-        reply(0, true, false);
+        reply(0, true, false, "x");
         assert_int_equal(w->n_asked, POLKIT_CHECKS_MAX + 1);
         w->checks[1] = polkit_check_free(w->checks[1]);
         pair_settle(&w->pair);
         assert_int_equal(w->n_asked, POLKIT_CHECKS_MAX + 2);
         assert_int_equal(w->n_cancelled, 1);
         assert_string_equal(w->cancelled[0], w->asked[1].id);
-        reply(1, true, false);                          /* nobody waits for it */
+        reply(1, true, false, "x");                     /* nobody waits for it */
         assert_int_equal(w->n_answers, 1);
 }
 
@@ -193,7 +204,7 @@ static void test_prompts(void **state) {
         assert_ok(ask(POLKIT_PROMPTS_MAX, false));
         pair_settle(&w->pair);
         assert_int_equal(w->n_asked, POLKIT_PROMPTS_MAX + 1);
-        reply(0, false, false);
+        reply(0, false, false, "x");
         assert_ok(ask(0, true));
 }
 

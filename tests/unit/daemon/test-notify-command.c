@@ -38,6 +38,8 @@ typedef struct World {
         NotifyCommand *n;
         char directory[64];
         int stderr_fd;
+        unsigned n_looks;
+        int look_error;
 } World;
 
 static World world;                                     /* outlives a test that fails */
@@ -98,11 +100,25 @@ static char *in_shell(const World *w, const char *command) {
         return s;
 }
 
+/* As the daemon looks: at all that is open, in the order of the runbook here. */
+static int look(void *userdata) {
+        World *w = userdata;
+
+        w->n_looks++;
+        if (w->look_error < 0)
+                return w->look_error;
+        for (unsigned i = 0; w->f.run && i < w->f.run->runbook->n_activities; i++)
+                if (w->f.run->activities[i]->request)
+                        notify_command_request(w->n, w->f.run->activities[i]);
+        return 0;
+}
+
 static void start(World *w, const char *command, usec_t timeout, usec_t retry_first, bool user_mode) {
         _cleanup_free_ char *text = isempty(command) ? NULL : in_shell(w, command);
 
         assert_ok(notify_command_new(&(NotifyOptions) { .event = w->event, .command = text ? text : command, .timeout = timeout,
-                                                        .retry_first = retry_first, .user_mode = user_mode }, &w->n));
+                                                        .retry_first = retry_first, .user_mode = user_mode,
+                                                        .state_directory = w->directory, .look = look, .userdata = w }, &w->n));
 }
 
 static void change(World *w, const char *command, usec_t timeout) {
@@ -507,7 +523,7 @@ static void test_four_in_order(void **state) {
         World *w = &world;
         _cleanup_free_ char *text = NULL;
 
-        world_init_many(w, 9);
+        world_init_many(w, 11);
         start(w, "{ " ONE_PLACE "test $a != a4 || until [ -e go ]; do sleep 0.01; done; echo $a >>told; }", USEC_PER_HOUR,
               USEC_PER_HOUR, false);
         request_many(w, 1, 9);
@@ -516,7 +532,7 @@ static void test_four_in_order(void **state) {
         turn_until(w, count_lines(w, "told") == 6 && count_children() == 3);
         text = content(w, "told");
         assert_string_equal(text, "a4\na5\na6\na7\na8\na9\n");
-        request_many(w, 4, 5);                         /* there is one place */
+        request_many(w, 1, 11);                        /* there is one place, and who was told is not told again */
         assert_int_equal(count_children(), NOTIFY_AT_ONCE);
         touch(w, "a1");
         touch(w, "a2");
@@ -597,25 +613,183 @@ static void test_run_is_gone(void **state) {
         world_done(w);
 }
 
-/* NOTIFY_WAITING_MAX: what comes beyond is said once, until it has caught up. */
+static void resolved_many(World *w, unsigned first, unsigned last) {
+        for (unsigned i = first; i <= last; i++) {
+                char name[16];
+
+                (void) snprintf(name, sizeof name, "a%u", i);
+                resolved(w, name);
+        }
+}
+
+/* NOTIFY_WAITING_MAX: what comes beyond is said once, until it has caught up, and told then. */
 static void test_cap(void **state) {
         World *w = &world;
+        const unsigned n = NOTIFY_WAITING_MAX + 3;
+        char path[128];
 
-        world_init(w, asks);
-        start(w, "until [ -e go ]; do sleep 0.01; done", USEC_PER_HOUR, USEC_PER_HOUR, false);
-        for (unsigned i = 0; i < NOTIFY_WAITING_MAX + 3; i++)
-                request(w, "ask");
+        world_init_many(w, n);
+        start(w, "{ until [ -e go ]; do sleep 0.01; done; echo >>told; }", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        request_many(w, 1, n);
         assert_int_equal(count_children(), NOTIFY_AT_ONCE);
         assert_int_equal(count_in_log(w, "More than 1000 requests"), 1);
-        resolved(w, "ask");                            /* only the four are left */
         touch(w, "go");
-        turn_until(w, count_children() == 0);
-        for (unsigned i = 0; i < NOTIFY_WAITING_MAX + 3; i++)
-                request(w, "sign-off");
+        turn_until(w, count_lines(w, "told") == n && count_children() == 0);
+        assert_int_equal(w->n_looks, 1);
+        turn(w);
+        assert_int_equal(count_lines(w, "told"), n);
+
+        in_directory(w, "go", path);
+        assert_int_equal(unlink(path), 0);
+        resolved_many(w, 1, n);
+        request_many(w, 1, n);
         assert_int_equal(count_in_log(w, "More than 1000 requests"), 2);
         stop(w);
         assert_int_equal(count_in_log(w, "has not told of: 1000"), 1);
         assert_int_equal(count_children(), 0);
+        world_done(w);
+}
+
+/* All that waits is answered, and no command is under way that could end: those beyond the limit are found all the same, as soon as it can
+ * be looked. */
+static void test_missed_and_the_rest_resolved(void **state) {
+        World *w = &world;
+        const unsigned n = NOTIFY_WAITING_MAX + 1;
+
+        world_init_many(w, n);
+        start(w, "{ [ -e fine ] && echo >>told; }", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        request_many(w, 1, n);
+        turn_until(w, count_children() == 0);           /* each waits for its next try */
+        touch(w, "fine");
+        w->look_error = -EIO;
+        for (unsigned i = 0; i < NOTIFY_WAITING_MAX; i++)
+                activity_close_request(w->f.run->activities[i]);
+        resolved_many(w, 1, NOTIFY_WAITING_MAX - 1);
+        turn_until(w, w->n_looks == 1);
+        assert_int_equal(count_lines(w, "told"), 0);
+        w->look_error = 0;
+        resolved_many(w, NOTIFY_WAITING_MAX, NOTIFY_WAITING_MAX);
+        turn_until(w, count_lines(w, "told") == 1 && count_children() == 0);
+        assert_int_equal(w->n_looks, 2);
+        stop(w);
+        assert_int_equal(count_in_log(w, "has not told"), 0);
+        world_done(w);
+}
+
+/* ---- restarts ---- */
+
+static void start_again(World *w, const char *command) {
+        start(w, command, USEC_PER_HOUR, USEC_PER_MSEC, false);
+        notify_command_recover(w->n);
+}
+
+/* Only what the command had taken is not told again. */
+static void test_restart(void **state) {
+        World *w = &world;
+        _cleanup_free_ char *text = NULL;
+
+        world_init_many(w, 7);
+        start(w, "{ " ONE_PLACE "echo $a >>told; }", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        request_many(w, 1, 6);
+        turn_until(w, count_lines(w, "told") == 3 && count_children() == 3);
+        stop(w);
+        assert_int_equal(count_in_log(w, "has not told of: 3; they stay open (runbookctl inbox), and are told at the next start"), 1);
+        touch(w, "a1");
+        touch(w, "a2");
+        touch(w, "a3");
+        start_again(w, "{ " ONE_PLACE "echo $a >>again; }");
+        turn_until(w, count_lines(w, "again") == 4 && count_children() == 0);
+        text = content(w, "again");
+        for (const char *s = text; *s; s += strcspn(s, "\n") + 1)
+                assert_true(s[1] != '4' && s[1] != '5' && s[1] != '6');
+        stop(w);
+        start_again(w, "echo >>again");
+        turn(w);
+        assert_int_equal(count_children(), 0);
+        assert_int_equal(count_lines(w, "again"), 4);
+        world_done(w);
+}
+
+/* A full disk: what is open can't be looked at when we start, and nothing happens afterwards but that there is room again. */
+static void test_look_fails_at_the_start(void **state) {
+        World *w = &world;
+
+        world_init_many(w, 2);
+        w->look_error = -EIO;
+        start_again(w, "echo >>told");
+        turn_until(w, w->n_looks >= 3);
+        assert_int_equal(count_lines(w, "told"), 0);
+        w->look_error = 0;
+        turn_until(w, count_lines(w, "told") == 2 && count_children() == 0);
+        stop(w);
+        world_done(w);
+}
+
+/* A request that is answered or gone while nothing looked is forgotten; one that is asked again is another one. */
+static void test_asked_again(void **state) {
+        World *w = &world;
+
+        world_init_many(w, 2);
+        start(w, "echo >>told", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        request_many(w, 1, 2);
+        turn_until(w, count_lines(w, "told") == 2 && count_children() == 0);
+        stop(w);
+        fixture_activity(&w->f, "a1")->request->opened_at++;
+        start_again(w, "echo >>told");
+        turn_until(w, count_lines(w, "told") == 3 && count_children() == 0);
+        resolved(w, "a2");
+        fixture_activity(&w->f, "a2")->request->opened_at++;
+        request(w, "a2");
+        turn_until(w, count_lines(w, "told") == 4 && count_children() == 0);
+        stop(w);
+        start_again(w, "echo >>told");
+        turn(w);
+        assert_int_equal(count_children(), 0);
+        world_done(w);
+}
+
+/* The administrator may have mended what it failed by: a start and a reload tell what was given up. */
+static void test_given_up_is_told_again(void **state) {
+        World *w = &world;
+
+        world_init(w, asks);
+        start(w, "echo >>tries; exit 3", USEC_PER_MINUTE, USEC_PER_MSEC, true);
+        request(w, "sign-off");
+        turn_until(w, count_in_log(w, "could not tell") == 1);
+        assert_int_equal(count_in_log(w, "it stays open (runbookctl --user inbox), and is told again after a reload or a restart"), 1);
+        request(w, "sign-off");
+        turn(w);
+        assert_int_equal(count_lines(w, "tries"), NOTIFY_TRIES_MAX);
+        activity_close_request(fixture_activity(&w->f, "nobody"));
+        activity_close_request(fixture_activity(&w->f, "ask"));
+        activity_close_request(fixture_activity(&w->f, "lacks"));
+        change(w, "echo >>tries; exit 3", USEC_PER_MINUTE);
+        turn_until(w, count_in_log(w, "could not tell") == 2);
+        stop(w);
+        start_again(w, "echo >>told");
+        turn_until(w, count_lines(w, "told") == 1 && count_children() == 0);
+        stop(w);
+        start_again(w, "echo >>told");
+        turn(w);
+        assert_int_equal(count_children(), 0);
+        world_done(w);
+}
+
+/* None was set when it opened, nor at the start. What another one was told of stays told meanwhile. */
+static void test_set_later(void **state) {
+        World *w = &world;
+
+        world_init_many(w, 3);
+        start(w, "echo >>told", USEC_PER_HOUR, USEC_PER_HOUR, false);
+        request(w, "a1");
+        turn_until(w, count_lines(w, "told") == 1 && count_children() == 0);
+        change(w, NULL, USEC_PER_HOUR);
+        request(w, "a2");
+        stop(w);
+        start_again(w, NULL);
+        change(w, "echo >>later", USEC_PER_HOUR);
+        turn_until(w, count_lines(w, "later") == 2 && count_children() == 0);
+        assert_int_equal(count_lines(w, "told"), 1);
         world_done(w);
 }
 
@@ -694,6 +868,12 @@ int main(void) {
                 cmocka_unit_test_teardown(test_resolved_between_tries, clean_up),
                 cmocka_unit_test_teardown(test_run_is_gone, clean_up),
                 cmocka_unit_test_teardown(test_cap, clean_up),
+                cmocka_unit_test_teardown(test_missed_and_the_rest_resolved, clean_up),
+                cmocka_unit_test_teardown(test_restart, clean_up),
+                cmocka_unit_test_teardown(test_look_fails_at_the_start, clean_up),
+                cmocka_unit_test_teardown(test_asked_again, clean_up),
+                cmocka_unit_test_teardown(test_given_up_is_told_again, clean_up),
+                cmocka_unit_test_teardown(test_set_later, clean_up),
                 cmocka_unit_test_teardown(test_change, clean_up),
                 cmocka_unit_test_teardown(test_change_to_none, clean_up),
                 cmocka_unit_test_teardown(test_free_kills, clean_up),

@@ -65,6 +65,27 @@ static void test_cache(void **state) {
         assert_true(w->engine->n_cache <= ENGINE_FINISHED_CACHE);
 }
 
+/* Nothing is kept but what somebody may hold, and all of it can still be read. */
+static void test_release_memory(void **state) {
+        World *w = *state;
+        Run *held;
+
+        run_to_end(w, "chain");
+        run_to_end(w, "wide");
+        world_start(w, "chain");
+        held = world_run(w, 1);
+        engine_release_memory(w->engine);
+        assert_ptr_equal(world_run(w, 1), held);
+        world_turn(w);
+        run_to_end(w, "wide");
+        engine_release_memory(w->engine);
+        assert_true(w->engine->n_cache <= 1);
+        assert_int_equal(world_run(w, 2)->state, RUN_SUCCESS);
+        fake_exit(w->fake, 3, NULL, 0);
+        world_turn(w);
+        assert_int_equal(world_events(w, 3, "step-finished"), 1);
+}
+
 static void test_iterate(void **state) {
         World *w = *state;
         _cleanup_free_ char *message = NULL;
@@ -164,6 +185,7 @@ int main(void) {
                 engine_test(test_get_run),
                 engine_test(test_folded_is_the_same),
                 engine_test(test_cache),
+                engine_test(test_release_memory),
                 engine_test(test_iterate),
                 engine_test(test_list),
                 engine_test(test_history),

@@ -81,6 +81,8 @@ static void test_every_change(void **state) {
 
         for (size_t i = 0; i < n; i++) {
                 put_run(f->store, &full_row);
+                if (i % 2)
+                        store_release_memory(f->store);
                 put_run(f->store, rows + i);
                 assert_ok(store_get_run(f->store, 3, compare_run, rows + i));
         }

@@ -1,0 +1,36 @@
+"""A program that plays a service of the system on a bus, for the test that has started it. Without start() there is no such service."""
+import os
+import subprocess
+import sys
+
+
+class FakeService:
+    def __init__(self, bus, program, name, path, interface):
+        self.bus = bus
+        self.program = os.path.abspath(program)
+        self.name, self.path, self.interface = name, path, interface
+        self.process = None
+        self.connection = None
+
+    def start(self):
+        self.process = subprocess.Popen([sys.executable, self.program, self.bus.address], stdout=subprocess.PIPE, text=True)
+        if not self.process.stdout.readline():
+            raise AssertionError('%s did not start' % self.program)
+        self.connection = self.connection or self.bus.connect()
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def close(self):
+        self.stop()
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def control(self, method, signature='', *args):
+        return self.connection.call_blocking(self.name, self.path, self.interface, method, signature, args)
