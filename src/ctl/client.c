@@ -83,6 +83,11 @@ void client_allow_question(const Ctl *c, sd_bus_message *m) {
         (void) sd_bus_message_set_allow_interactive_authorization(m, !c->options.no_ask_password);
 }
 
+bool client_is_refused(const sd_bus_error *error) {
+        return sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED) ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED);
+}
+
 bool client_is_away(const sd_bus_error *error) {
         static const char *const names[] = {
                         SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
@@ -105,7 +110,9 @@ bool client_is_away(const sd_bus_error *error) {
 static const char *advice_denied(const Ctl *c, const char *text) {
         if (startswith(text, "Rejected send message"))  /* so dbus-daemon begins it */
                 return _("The bus lets only some users talk to runbookd: try it as root, or use your own daemon with --user.");
-        return c->options.user || geteuid() == 0 ? NULL : _("Do it as root, or let a rule of polkit allow it: see polkit(8).");
+        if (c->options.user || geteuid() == 0)
+                return NULL;
+        return polkit_agent_is_there() ? NULL : _("Do it as root, or let a rule of polkit allow it: see polkit(8).");
 }
 
 static const char *advice_authentication(const Ctl *c, const char *text) {

@@ -25,6 +25,8 @@ int client_try(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **
 /* Prints an error of the bus as it is, with advice where the daemon can't be reached; sets the status. Returns a negative errno. */
 int client_error(Ctl *c, const sd_bus_error *error, int r);
 int client_parse_error(Ctl *c, int r);                  /* a reply that isn't what the interface says */
+/* For want of a permission, or of a password. */
+bool client_is_refused(const sd_bus_error *error);
 /* The daemon is away: gone, restarting, or never there. */
 bool client_is_away(const sd_bus_error *error);
 

@@ -10,15 +10,35 @@
 
 #define HISTORY_RUNS_MAX 100u                           /* that are looked through for a person */
 
-static const TableColumn columns[] = {{N_("RUN"), .right = true},
-                                      {N_("TIME")},
-                                      {N_("WHO")},
-                                      {N_("WHAT"), .shrinks = true},
-                                      {N_("SUBJECT"), .shrinks = true},
-                                      {N_("ATTEMPT"), .right = true},
-                                      {N_("WHY"), .shrinks = true}};
+enum { COLUMN_RUN, COLUMN_TIME, COLUMN_WHO, COLUMN_SESSION, COLUMN_WHAT, COLUMN_SUBJECT, COLUMN_ATTEMPT, COLUMN_WHY, _COLUMN_MAX };
 
-static int add_event(Ctl *c, Table *t, const Json *event) {
+static const TableColumn columns[_COLUMN_MAX] = {
+        [COLUMN_RUN] = {N_("RUN"), .right = true},
+        [COLUMN_TIME] = {N_("TIME")},
+        [COLUMN_WHO] = {N_("WHO")},
+        [COLUMN_SESSION] = {N_("SESSION")},
+        [COLUMN_WHAT] = {N_("WHAT"), .shrinks = true},
+        [COLUMN_SUBJECT] = {N_("SUBJECT"), .shrinks = true},
+        [COLUMN_ATTEMPT] = {N_("ATTEMPT"), .right = true},
+        [COLUMN_WHY] = {N_("WHY"), .shrinks = true},
+};
+
+/* Which are shown: the run where there are several, the session where one is known. */
+typedef struct Shown {
+        bool run, session;
+} Shown;
+
+static int new_table(Ctl *c, Shown shown, Table **ret) {
+        TableColumn some[_COLUMN_MAX];
+        size_t n = 0;
+
+        for (size_t i = 0; i < _COLUMN_MAX; i++)
+                if ((i != COLUMN_RUN || shown.run) && (i != COLUMN_SESSION || shown.session))
+                        some[n++] = columns[i];
+        return table_new(c, some, n, ret);
+}
+
+static int add_event(Ctl *c, Table *t, const Json *event, Shown shown) {
         _cleanup_free_ char *who = history_who_uid(event), *subject = history_subject(event), *detail = history_detail(event);
         const Json *run = json_get(event, "run"), *attempt = json_get(event, "attempt");
         const char *state = json_string(json_get(json_get(event, "data"), "state"));
@@ -26,10 +46,12 @@ static int add_event(Ctl *c, Table *t, const Json *event) {
         if (!who || !subject || !detail)
                 return ctl_oom(c);
         table_row(t);
-        if (run)
+        if (shown.run)
                 table_cellf(t, TONE_NONE, "%" PRIi64, json_int(run));
         table_time(t, lists_time(event, "at"));
         table_cell(t, TONE_NONE, who);
+        if (shown.session)
+                table_cell(t, TONE_NONE, strempty(history_session(event)));
         table_cell(t, TONE_NONE, history_words(strempty(json_string(json_get(event, "type")))));
         table_cell(t, TONE_NONE, subject);
         if (attempt)
@@ -128,11 +150,14 @@ static int of_person(Ctl *c, Json **events) {
 
 static int print_events(Ctl *c, const Json *events, bool of_one_run) {
         _cleanup_table_ Table *t = NULL;
-        size_t k = json_length(events);
+        size_t k = json_length(events), first = c->options.lines < k ? k - c->options.lines : 0;
+        Shown shown = {.run = !of_one_run};
 
-        int r = table_new(c, columns + of_one_run, ELEMENTSOF(columns) - of_one_run, &t);
-        for (size_t i = c->options.lines < k ? k - c->options.lines : 0; r >= 0 && i < k; i++)
-                r = add_event(c, t, json_at(events, i));
+        for (size_t i = first; i < k; i++)
+                shown.session = shown.session || history_session(json_at(events, i));
+        int r = new_table(c, shown, &t);
+        for (size_t i = first; r >= 0 && i < k; i++)
+                r = add_event(c, t, json_at(events, i), shown);
         if (r < 0)
                 return r;
         pager_open(c);

@@ -1,5 +1,6 @@
 /* inbox: what waits for the one who asks, or for everybody, with what to type. The daemon lists what the caller may read or answer; of that
- * only what he himself is asked for is shown. */
+ * only what he himself is asked for is shown, by what the daemon says of each: his own requests that others have to answer, and those that
+ * he has answered already, are not. */
 #include "answer.h"
 #include "i18n.h"
 #include "lists.h"
@@ -44,7 +45,14 @@ int lists_print_requests(Ctl *c, const Json *requests) {
         return table_print(c, t);
 }
 
-/* What the list doesn't say: who has answered already, and what is asked for. Those who may not see it see the list's row alone. */
+/* Answered since it was listed, or its run has ended. */
+static bool is_gone(const sd_bus_error *error) {
+        return sd_bus_error_has_name(error, BUS_ERROR_PREFIX "WrongState") || sd_bus_error_has_name(error, BUS_ERROR_PREFIX "NoSuchRun") ||
+               sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT);
+}
+
+/* What the list doesn't say: whether he can answer it, and what is asked for. Those who may not see it see the list's row alone. 1: there
+ * is nothing any more. */
 static int look_closer(Ctl *c, const Json *q, Json **ret) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_free_ char *path = strdup(strempty(json_string(json_get(q, "path"))));
@@ -53,30 +61,43 @@ static int look_closer(Ctl *c, const Json *q, Json **ret) {
         if (!path)
                 return ctl_oom(c);
         int r = answer_get_request(c, &t, ret, &error);
-        return r < 0 && (!error.name || client_is_away(&error)) ? client_error(c, &error, r) : 0;
+        if (r < 0 && (!error.name || client_is_away(&error)))
+                return client_error(c, &error, r);
+        return r < 0 && is_gone(&error);
 }
 
-/* Adds it to the list, with the commands that answer it, unless it waits for others only. */
+/* Adds it to the list, with the commands that answer it, unless it waits for others only. 1: it waits for nobody. */
 static int take_request(Ctl *c, Json *q, Json *list) {
         _cleanup_json_ Json *more = NULL, *commands = json_new_array();
         const char *kind = strempty(json_string(json_get(q, "kind")));
-        int r = commands ? 0 : -ENOMEM;
 
-        if (r >= 0 && !streq(kind, "decision")) {
-                r = look_closer(c, q, &more);
-                if (r < 0)
-                        return r;
-        }
-        if (!c->options.all && !waits_for_me(c, json_get(q, "approvers"), json_get(more, "answers")))
+        if (!commands)
+                return ctl_oom(c);
+        int r = look_closer(c, q, &more);
+        if (r != 0)
+                return r;
+        if (!c->options.all && !waits_for_me(c, q, more))
                 return 0;
-        if (r >= 0)
-                r = waits_commands(c, (uint32_t) json_int(json_get(q, "run")), strempty(json_string(json_get(q, "activity"))), kind,
-                                   json_get(more, "fields"), commands);
+        r = waits_commands(c, (uint32_t) json_int(json_get(q, "run")), strempty(json_string(json_get(q, "activity"))), kind,
+                           json_get(more, "fields"), commands);
         if (r >= 0)
                 r = json_set(q, "commands", TAKE_PTR(commands));
         if (r >= 0)
                 r = json_append(list, json_ref(q));
         return r < 0 ? ctl_oom(c) : 0;
+}
+
+static int take_requests(Ctl *c, const Json *all, Json *list, size_t *ret_n_gone) {
+        size_t n_gone = 0;
+
+        for (size_t i = 0; i < json_length(all); i++) {
+                int r = take_request(c, json_at(all, i), list);
+                if (r < 0)
+                        return r;
+                n_gone += r > 0;
+        }
+        *ret_n_gone = n_gone;
+        return 0;
 }
 
 /* Of input the names are known here. */
@@ -100,15 +121,16 @@ static void say_nothing_waits(const Ctl *c, size_t others) {
                 out(_("Nobody is waited for.\n"));
         else
                 out(_("Nothing waits for you.\n"));
+        _cleanup_free_ char *command = ctl_command(c);
         if (others > 0)
-                out(P_("%zu request waits for others: runbookctl inbox --all\n", "%zu requests wait for others: runbookctl inbox --all\n",
-                       others),
-                    others);
+                out(P_("%zu request waits for others: %s inbox --all\n", "%zu requests wait for others: %s inbox --all\n", others), others,
+                    strempty(command));
 }
 
 /* Nobody types a password for a look at a list. */
 int verb_inbox(Ctl *c, const char *const *args, size_t n) {
         _cleanup_json_ Json *all = NULL, *requests = json_new_array();
+        size_t n_gone;
 
         if (!requests) {
                 (void) ctl_oom(c);
@@ -117,9 +139,8 @@ int verb_inbox(Ctl *c, const char *const *args, size_t n) {
         if (lists_get_requests(c, 0, &all) < 0)
                 return ctl_failed(c);
         client_allow_questions(c, false);
-        for (size_t i = 0; i < json_length(all); i++)
-                if (take_request(c, json_at(all, i), requests) < 0)
-                        return ctl_failed(c);
+        if (take_requests(c, all, requests, &n_gone) < 0)
+                return ctl_failed(c);
         if (ctl_json(c)) {
                 ctl_print_json(c, requests);
                 return STATUS_SUCCESS;
@@ -131,7 +152,7 @@ int verb_inbox(Ctl *c, const char *const *args, size_t n) {
                 return STATUS_SUCCESS;
         size_t k = json_length(requests);
         if (k == 0) {
-                say_nothing_waits(c, json_length(all));
+                say_nothing_waits(c, json_length(all) - n_gone);
                 return STATUS_SUCCESS;
         }
         out("\n");

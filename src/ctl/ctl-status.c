@@ -1,10 +1,13 @@
 /* status: a run at a glance: what state it is in, what it waits for and what to type, and its tree. Without a run: the daemon and what goes
- * on. */
+ * on. Where a run stands is for everybody to know, so who may not read more sees that, with a line about what is left out. */
+#include <pwd.h>
+
 #include "client.h"
 #include "fd-util.h"
 #include "history.h"
 #include "i18n.h"
 #include "lists.h"
+#include "outline.h"
 #include "pager.h"
 #include "tail.h"
 #include "utf8.h"
@@ -68,15 +71,18 @@ static void head_time(const char *label, usec_t when, usec_t now, const char *wh
         head_line(label, strempty(s));
 }
 
-static char *who_started(const Json *run) {
+/* An outline has the uid alone, which has a name on its own machine. */
+static char *who_started(const Ctl *c, const Json *run) {
         const char *name = json_string(json_get(run, "startedByName"));
-        _cleanup_strbuf_ StrBuf b = {};
+        const Json *uid = json_get(run, "startedBy");
+        const struct passwd *u;
 
         if (name)
                 return text_one_line(name);
-        if (json_type(json_get(run, "startedBy")) == JSON_INT && json_int(json_get(run, "startedBy")) != UINT32_MAX)
-                strbuf_appendf(&b, "%" PRIi64, json_int(json_get(run, "startedBy")));
-        return strbuf_take(&b);
+        if (json_type(uid) != JSON_INT || json_int(uid) == UINT32_MAX)
+                return strdup("");
+        u = c->options.host ? NULL : getpwuid((uid_t) json_int(uid));
+        return u ? text_one_line(u->pw_name) : xasprintf("%" PRIi64, json_int(uid));
 }
 
 static void head_inputs(const Json *inputs) {
@@ -155,6 +161,20 @@ static int head_request(Ctl *c, const Json *q) {
         return 0;
 }
 
+/* What is not for everybody, and how it is seen. */
+static int head_left_out(Ctl *c, const Target *t, const Json *description) {
+        _cleanup_free_ char *text = NULL, *command = NULL;
+
+        if (!is_outline(description))
+                return 0;
+        if (outline_note(c, t, description, &text, &command) < 0)
+                return ctl_oom(c);
+        head_line(_("Not shown:"), text);
+        if (command && !c->options.quiet)
+                head_command(command);
+        return 0;
+}
+
 /* ---- why it does not move, and what it comes from ---- */
 
 /* "2026-11-23 14:00:00; in 3h 5min" */
@@ -203,10 +223,12 @@ static void head_waiting(Ctl *c, const Json *run, const char *state, usec_t now)
 /* What can be done about a run that has ended. */
 static void head_after(Ctl *c, const Json *run, const char *state) {
         static const char *const again[] = {"failed", "exhausted", "dlq", "cancelled", "timed-out", "rejected"};
+        usec_t until = lists_time(run, "replayUntil");
+        bool too_old = until > 0 && until < now_usec(CLOCK_REALTIME);
 
         if (c->options.quiet)
                 return;
-        for (size_t i = 0; i < ELEMENTSOF(again); i++)
+        for (size_t i = 0; !too_old && i < ELEMENTSOF(again); i++)
                 if (streq(again[i], state)) {
                         head_line(_("Again:"), _("what failed can be done once more, in a new run"));
                         head_hint(c, "replay", run, "");
@@ -259,9 +281,9 @@ static int head_title(Ctl *c, const Json *run, const char *state) {
         return 0;
 }
 
-static int print_head(Ctl *c, const Json *run, const Json *requests) {
+static int print_head(Ctl *c, const Target *t, const Json *run, const Json *requests) {
         const char *reason = json_string(json_get(run, "reason")), *text = strempty(json_string(json_get(run, "statusText")));
-        _cleanup_free_ char *who = who_started(run), *why = text_one_line(reason),
+        _cleanup_free_ char *who = who_started(c, run), *why = text_one_line(reason),
                             *state = text_one_line(json_string(json_get(run, "state")));
         usec_t now = now_usec(CLOCK_REALTIME);
 
@@ -282,7 +304,7 @@ static int print_head(Ctl *c, const Json *run, const Json *requests) {
         for (size_t i = 0; i < json_length(requests); i++)
                 if (head_request(c, json_at(requests, i)) < 0)
                         return -ENOMEM;
-        return 0;
+        return head_left_out(c, t, run);
 }
 
 /* ---- who decided ---- */
@@ -339,7 +361,7 @@ static int status_run(Ctl *c, const Target *t) {
         LogContext x = {.ctl = c, .run_path = t->run_path};
         _cleanup_frame_ Frame f = {};
 
-        int r = client_call_json(c, t->run_path, BUS_RUN, "Describe", &run, NULL);
+        int r = outline_describe(c, t, &run);
         if (r < 0)
                 return r;
         if (ctl_json(c)) {
@@ -347,7 +369,7 @@ static int status_run(Ctl *c, const Target *t) {
                 return 0;
         }
         r = waits_read(c, t, json_get(run, "activities"), &requests);
-        if (r >= 0)
+        if (r >= 0 && !is_outline(run))
                 r = add_decisions(c, t, json_get(run, "activities"));
         if (r < 0)
                 return r;
@@ -356,7 +378,7 @@ static int status_run(Ctl *c, const Target *t) {
         if (r < 0)
                 return ctl_oom(c);
         pager_open(c);
-        r = print_head(c, run, requests);
+        r = print_head(c, t, run, requests);
         if (r < 0)
                 return r;
         out("\n");
@@ -365,24 +387,13 @@ static int status_run(Ctl *c, const Target *t) {
 }
 
 static int status_activity(Ctl *c, const Target *t) {
-        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
         LogContext x = {.ctl = c, .run_path = t->run_path};
         _cleanup_json_ Json *activity = NULL, *all = json_new_array(), *requests = NULL;
         _cleanup_frame_ Frame f = {};
-        const char *text;
 
-        int r = client_new_call(c, t->activity_path, BUS_ACTIVITY, "Describe", &m);
+        int r = outline_describe(c, t, &activity);
         if (r < 0)
                 return r;
-        r = client_try(c, m, &error, &reply);
-        if (r < 0)
-                return client_activity_error(c, t, &error, r);
-        r = sd_bus_message_read(reply, "s", &text);
-        if (r >= 0)
-                r = json_parse(text, strlen(text), &activity);
-        if (r < 0)
-                return client_parse_error(c, r);
         if (ctl_json(c)) {
                 ctl_print_json(c, activity);
                 return 0;
@@ -391,7 +402,7 @@ static int status_activity(Ctl *c, const Target *t) {
         if (!all || json_append(all, json_ref(activity)) < 0)
                 return ctl_oom(c);
         r = waits_read(c, t, all, &requests);
-        if (r >= 0)
+        if (r >= 0 && !is_outline(activity))
                 r = add_decisions(c, t, all);
         if (r >= 0 && view_activity(&o, activity, &f) < 0)
                 r = ctl_oom(c);
@@ -400,6 +411,8 @@ static int status_activity(Ctl *c, const Target *t) {
         pager_open(c);
         for (size_t i = 0; r >= 0 && i < json_length(requests); i++)
                 r = head_request(c, json_at(requests, i));
+        if (r >= 0)
+                r = head_left_out(c, t, activity);
         frame_print(&f);
         return r;
 }
@@ -455,6 +468,10 @@ static int status_overview(Ctl *c) {
 int verb_status(Ctl *c, const char *const *args, size_t n) {
         _cleanup_target_ Target t = {};
 
+        if (n == 0 && c->options.all) {
+                (void) ctl_usage_error(c, _("--all is about a run: status RUN --all"));
+                return ctl_failed(c);
+        }
         int r = n == 0 ? status_overview(c) : target_parse(c, args[0], 1, 2, &t);
         if (r >= 0 && n > 0)
                 r = t.activity ? status_activity(c, &t) : status_run(c, &t);

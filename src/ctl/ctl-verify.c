@@ -1,5 +1,5 @@
 /* verify: checks files as the daemon would read them, without one. Its lines are made to be read by editors as well: FILE:LINE:COLUMN:
- * SEVERITY: MESSAGE. */
+ * SEVERITY: MESSAGE. What is wrong with a file as a whole stands at its beginning; in JSON it has no position. */
 #include <fcntl.h>
 
 #include "ctl.h"
@@ -38,10 +38,8 @@ static void add(Report *r, const char *file, unsigned line, unsigned column, Sev
                 r->failed = add_json(r, file, line, column, severity_to_string(severity), message) < 0 || r->failed;
                 return;
         }
-        out("%s%s:", tone_on(TONE_BOLD), strempty(name));
-        if (line > 0)
-                out("%u:%u:", line, column);
-        out("%s %s%s:%s %s\n", tone_off(TONE_BOLD), tone_on(tone), severity_to_string(severity), tone_off(tone), strempty(clean));
+        out("%s%s:%u:%u:%s ", tone_on(TONE_BOLD), strempty(name), MAX(line, 1u), MAX(column, 1u), tone_off(TONE_BOLD));
+        out("%s%s:%s %s\n", tone_on(tone), severity_to_string(severity), tone_off(tone), strempty(clean));
 }
 
 static void add_all(Report *r, const char *file, const Diagnostics *d) {

@@ -1,11 +1,12 @@
 /* watch: a run, or all that are in progress, drawn again in place as they change. Where output is no terminal, a line per change. Enter
  * asks about the first request that waits for the one who sits here, and once more about the next: meanwhile nothing is drawn, and what was
- * drawn stays above the question. */
+ * drawn stays above the question. Who is asked but may not read the run needs no password for that: he sees names and states. */
 #include "answer.h"
 #include "attend.h"
 #include "fd-util.h"
 #include "i18n.h"
 #include "lists.h"
+#include "outline.h"
 #include "progress.h"
 #include "prompt.h"
 #include "summary.h"
@@ -19,13 +20,14 @@ typedef struct Watch {
         const Target *target;                           /* NULL: all runs */
         Painter painter;
         Json *seen;                                     /* what was shown last: the run, or the list */
-        Json *requests;
+        Json *requests, *not_mine;                      /* paths of those that are known to be for others, or NULL */
         Monitor *monitor;
         Prompt *prompt;                                 /* the question that is being asked */
         uint32_t prompt_run;
         char *asked_last;                               /* path of the activity */
         Typed typed;
         bool prompt_visible, input_ended, gave_up_hold, is_away;
+        bool outline;                                   /* the run's details may not be read */
 } Watch;
 
 static const char *string_of(const Json *j, const char *key) {
@@ -70,8 +72,8 @@ static bool listens(const Watch *w) {
 }
 
 static bool can_be_asked(const Watch *w, const Json *q) {
-        const char *kind = json_string(json_get(q, "kind"));
-        return prompt_knows(kind) && (streq(kind, "decision") || waits_for_me(w->ctl, json_get(q, "approvers"), NULL));
+        return prompt_knows(json_string(json_get(q, "kind"))) && !json_has(w->not_mine, string_of(q, "path")) &&
+               waits_for_me(w->ctl, q, NULL);
 }
 
 /* The one behind that which was asked about last, so that what is put off doesn't stand before the others. */
@@ -105,7 +107,7 @@ static int add_requests(const Watch *w, size_t width, Frame *f) {
 }
 
 static int frame_run(const Watch *w, Frame *f) {
-        size_t width = style_width(), height = style_height(), extra = HEAD_LINES + 1 + json_length(w->requests);
+        size_t width = style_width(), height = style_height(), extra = HEAD_LINES + 1 + w->outline + json_length(w->requests);
         ViewOptions o = {.now = now_usec(CLOCK_REALTIME), .width = width, .live = true, .height = height > extra ? height - extra : 1};
 
         int r = add_head(w, w->seen, width, f);
@@ -113,6 +115,8 @@ static int frame_run(const Watch *w, Frame *f) {
                 r = add_bar(w->seen, o.now, width, f);
         if (r >= 0)
                 r = view_run(&o, w->seen, f);
+        if (r >= 0 && w->outline)
+                r = frame_addf(f, width, TONE_DIM, "%s", _("Names and states only: you may not read what its steps do."));
         return r < 0 ? r : add_requests(w, width, f);
 }
 
@@ -246,10 +250,42 @@ static int call_describe(Watch *w, Json **ret, sd_bus_error *error) {
         return r < 0 ? r : json_parse(text, strlen(text), ret);
 }
 
+/* Without a password. */
+static bool is_asked(const Watch *w) {
+        _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_json_ Json *requests = NULL;
+        bool found = false;
+
+        if (lists_try_requests(w->ctl, w->target->run, &requests, &error) < 0)
+                return false;
+        for (size_t i = 0; !found && i < json_length(requests); i++)
+                found = waits_for_me(w->ctl, json_at(requests, i), NULL);
+        return found;
+}
+
+/* The first look: a password is only asked for where the one who sits here isn't asked anything. */
+static int read_first(Watch *w, Json **ret, sd_bus_error *error) {
+        client_allow_questions(w->ctl, false);
+        int r = call_describe(w, ret, error);
+        if (r < 0 && client_is_refused(error)) {
+                sd_bus_error_free(error);
+                w->outline = is_asked(w);
+                client_allow_questions(w->ctl, true);
+                r = w->outline ? outline_read(w->ctl, w->target->run_path, ret, error) : call_describe(w, ret, error);
+        }
+        return r;
+}
+
+static int read_run(Watch *w, Json **ret, sd_bus_error *error) {
+        if (w->outline)
+                return outline_read(w->ctl, w->target->run_path, ret, error);
+        return draws(w) && !w->seen ? read_first(w, ret, error) : call_describe(w, ret, error);
+}
+
 static int read_again(Watch *w, sd_bus_error *error) {
         _cleanup_json_ Json *is = NULL, *requests = NULL;
 
-        int r = w->target ? call_describe(w, &is, error) : lists_try_runs(w->ctl, lists_states_in_progress, LINES_ALL, &is, error);
+        int r = w->target ? read_run(w, &is, error) : lists_try_runs(w->ctl, lists_states_in_progress, LINES_ALL, &is, error);
         if (r >= 0 && draws(w) && (!w->target || json_int(json_get(is, "pendingRequests")) > 0))
                 r = lists_try_requests(w->ctl, w->target ? w->target->run : 0, &requests, error);
         if (r < 0)
@@ -258,6 +294,8 @@ static int read_again(Watch *w, sd_bus_error *error) {
                 print_changes(w, is);
         json_unref(w->seen);
         w->seen = TAKE_PTR(is);
+        if (!json_equal(w->requests, requests))
+                w->not_mine = json_unref(w->not_mine);
         json_unref(w->requests);
         w->requests = TAKE_PTR(requests);
         return 0;
@@ -270,6 +308,14 @@ static void end_question(Watch *w) {
         w->prompt_visible = false;
 }
 
+/* The list doesn't say that he can't answer it: it is found out when he wants to. */
+static int note_not_mine(Watch *w, const char *path) {
+        if (!w->not_mine)
+                w->not_mine = json_new_object();
+        return !w->not_mine || json_set_bool(w->not_mine, path, true) < 0 ? ctl_oom(w->ctl) : 1;
+}
+
+/* 1: it is not for him. */
 static int begin_question(Watch *w, const Json *q) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_free_ char *run_path = NULL, *path = NULL, *place = NULL;
@@ -288,24 +334,36 @@ static int begin_question(Watch *w, const Json *q) {
         Target t = {.run = w->prompt_run, .activity_path = path};
         if (answer_get_request(w->ctl, &t, &request, &error) < 0)
                 return 0;                               /* settled by now; the next look shows it */
+        if (!waits_for_me(w->ctl, q, request))
+                return note_not_mine(w, path);
         _cleanup_free_ char *name = text_one_line(activity);
         place = xasprintf("%u/%s", w->prompt_run, strempty(name));
         painter_done(&w->painter);
         return place ? prompt_new(w->ctl, w->prompt_run, run_path, activity, place, request, &w->prompt) : ctl_oom(w->ctl);
 }
 
+/* 1: there is nothing to ask. */
+static int ask_next(Watch *w) {
+        const Json *q;
+        int r = 1;
+
+        while (r > 0 && (q = next_question(w)))
+                r = begin_question(w, q);
+        return r;
+}
+
 /* A line without a question asks one, or else is taken off the screen again: the cursor has gone down a row. */
 static int take_line(Watch *w, const char *line) {
-        const Json *q = next_question(w);
+        int r;
 
-        if (!w->prompt && q)
-                return begin_question(w, q);
         if (!w->prompt) {
-                out_raw("\033[A", 3);
-                return 0;
+                r = ask_next(w);
+                if (r > 0)
+                        out_raw("\033[A", 3);
+                return MIN(r, 0);
         }
         w->prompt_visible = false;                      /* the terminal has moved on to the next line */
-        int r = prompt_feed(w->prompt, line);
+        r = prompt_feed(w->prompt, line);
         if (r > 0)
                 end_question(w);
         return r < 0 ? r : 0;
@@ -399,6 +457,7 @@ static void watch_done(Watch *w) {
         painter_done(&w->painter);
         json_unref(w->seen);
         json_unref(w->requests);
+        json_unref(w->not_mine);
         prompt_free(w->prompt);
         free(w->asked_last);
         free(w->typed.text);
@@ -432,5 +491,7 @@ int verb_watch(Ctl *c, const char *const *args, size_t n) {
         }
         if (r >= 0 && w.gave_up_hold)
                 return attend_on_hold(c, t.run);
+        if (r >= 0 && w.outline)                        /* it was drawn, and a summary may not be read either */
+                return status_of_state(string_of(w.seen, "state"));
         return r < 0 ? ctl_failed(c) : ended(c, &t, string_of(w.seen, "state"));
 }

@@ -1,13 +1,17 @@
-/* One function for each reason to stand still; the first that speaks for the whole run (ended, paused, scheduled …) is said before what its
- * activities wait for. A run of which nothing is said in the end is one whose steps find no free place. */
+/* One function for each reason to stand still; the first that speaks for the whole run (ended, paused, scheduled …) is said before what
+ * its activities wait for. What finds no free place is told by the daemon, as all is: nothing here is concluded from what isn't said.
+ * Least of all from an outline: where everybody may know less, the sentence says less. */
 #include "explain.h"
 
 #include "fd-util.h"
 #include "history.h"
 #include "i18n.h"
 #include "lists.h"
+#include "outline.h"
 #include "view.h"
 #include "waits.h"
+
+#define FAILED_SHOWN_MAX 5u
 
 typedef struct Explain {
         Ctl *ctl;
@@ -16,6 +20,7 @@ typedef struct Explain {
         const Json *run;
         Json *entries, *events;
         usec_t now;
+        bool outline;                                   /* errors, reasons and the history are not known */
         bool failed;                                    /* out of memory */
 } Explain;
 
@@ -38,7 +43,8 @@ static void add(Explain *x, const char *waits_for, const char *activity, usec_t 
         if (!j || !text || json_set_string(j, "waitsFor", waits_for) < 0 || json_set_string(j, "activity", activity) < 0 ||
             json_set_uint(j, "since", since) < 0 || json_set(j, "who", json_ref((Json *) who)) < 0 ||
             json_set(j, "commands", commands ? json_ref((Json *) commands) : json_new_array()) < 0 ||
-            json_set_string(j, "text", text) < 0 || json_append(x->entries, TAKE_PTR(j)) < 0)
+            json_set_string(j, "text", text) < 0 ||
+            (x->outline && json_set(j, "outline", json_ref(json_get(x->run, "outline"))) < 0) || json_append(x->entries, TAKE_PTR(j)) < 0)
                 x->failed = true;
 }
 
@@ -46,6 +52,8 @@ static void add(Explain *x, const char *waits_for, const char *activity, usec_t 
 static const Json *last_event(Explain *x, const char *type) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 
+        if (x->outline)
+                return NULL;
         if (!x->events) {
                 x->events = json_new_array();
                 if (!x->events)
@@ -136,6 +144,22 @@ static const char *end_words(const char *state) {
         return state;
 }
 
+/* Without times and errors all that is known is which have failed. */
+static void append_failed(const Explain *x, StrBuf *b) {
+        const Json *activities = json_get(x->run, "activities");
+        _cleanup_strbuf_ StrBuf names = {};
+        unsigned n = 0;
+
+        for (size_t i = 0; i < json_length(activities); i++)
+                if (streq(string_of(json_at(activities, i), "state"), "failed") && n++ < FAILED_SHOWN_MAX)
+                        strbuf_appendf(&names, "%s%s", n > 1 ? ", " : "", string_of(json_at(activities, i), "name"));
+        if (n == 0)
+                return;
+        _cleanup_free_ char *list = strbuf_take(&names);
+        strbuf_append_c(b, ' ');
+        strbuf_appendf(b, n > FAILED_SHOWN_MAX ? _("What failed: %s and others.") : _("What failed: %s."), strempty(list));
+}
+
 /* What decided it, behind the sentence that tells the end. */
 static void append_cause(Explain *x, StrBuf *b, const char *state) {
         const Json *failure = first_failure(x);
@@ -150,26 +174,38 @@ static void append_cause(Explain *x, StrBuf *b, const char *state) {
                 strbuf_append_c(b, ' ');
                 strbuf_appendf(b, _("The reason: %s."), reason);
         }
+        if (x->outline)
+                append_failed(x, b);
         if (!failure || !error || strstr(reason, string_of(failure, "name")) || !one_of(replayable, state))
                 return;
         strbuf_append_c(b, ' ');
         strbuf_appendf(b, _("Activity %s failed first: %s."), string_of(failure, "name"), error);
 }
 
-/* What can be done now. A replay needs a young enough first run; how young is the daemon's to know. */
-static void append_ways_on(Explain *x, StrBuf *b, const char *state, Json *commands) {
+/* Only as long as the first of the runs is young enough: the daemon says until when. */
+static void append_replay(Explain *x, StrBuf *b, Json *commands) {
         unsigned root = (unsigned) json_int(json_get(x->run, "rootRun"));
+        usec_t until = lists_time(x->run, "replayUntil");
+        _cleanup_free_ char *when = until > 0 ? moment(x, until) : NULL;
 
-        if (one_of(replayable, state)) {
-                add_command(x, commands, "replay", "");
+        strbuf_append_c(b, ' ');
+        if (until > 0 && until < x->now) {
+                strbuf_appendf(b, _("It could be replayed until %s; now the first run of them all, run %u, is too old (RetryWindowSec=)."),
+                               strempty(when), root > 0 ? root : x->id);
+                return;
+        }
+        add_command(x, commands, "replay", "");
+        strbuf_append(b, _("A replay makes a new run that takes over what succeeded and does the rest."));
+        if (until > 0) {
                 strbuf_append_c(b, ' ');
-                strbuf_append(b, _("A replay makes a new run that takes over what succeeded and does the rest."));
-                strbuf_append_c(b, ' ');
-                strbuf_appendf(b,
-                               _("That can be done until the first run of them all, run %u, is as old as RetryWindowSec= says (30 days "
-                                 "where it is not set)."),
-                               root > 0 ? root : x->id);
-        } else {
+                strbuf_appendf(b, _("That can be done until %s."), strempty(when));
+        }
+}
+
+static void append_ways_on(Explain *x, StrBuf *b, const char *state, Json *commands) {
+        if (one_of(replayable, state))
+                append_replay(x, b, commands);
+        else {
                 strbuf_append_c(b, ' ');
                 strbuf_append(b, _("A rerun does it once more, whole or in some of its phases."));
         }
@@ -210,6 +246,24 @@ static void explain_scheduled(Explain *x) {
             xasprintf(_("Run %u (%s) is scheduled and starts at %s."), x->id, string_of(x->run, "runbook"), strempty(when)));
 }
 
+static void explain_turn(Explain *x) {
+        unsigned of = (unsigned) json_int(json_get(x->run, "copiesWorkspaceOf"));
+        usec_t since = lists_time(x->run, "createdAt");
+
+        if (x->outline && json_int(json_get(x->run, "replayOf")) > 0)
+                add(x, "turn", NULL, since, NULL, NULL,
+                    xasprintf(_("Run %u (%s) has not begun: a workspace is copied for it, or other runs have to make room."), x->id,
+                              string_of(x->run, "runbook")));
+        else if (of > 0)
+                add(x, "workspace", NULL, since, NULL, NULL,
+                    xasprintf(_("Run %u (%s) starts as soon as the workspace of run %u is copied."), x->id, string_of(x->run, "runbook"),
+                              of));
+        else
+                add(x, "turn", NULL, since, NULL, NULL,
+                    xasprintf(_("Run %u (%s) waits for its turn: it starts as soon as other runs make room for it."), x->id,
+                              string_of(x->run, "runbook")));
+}
+
 static void explain_queued(Explain *x) {
         usec_t retry = lists_time(x->run, "nextRetryAt");
         unsigned attempt = (unsigned) json_int(json_get(x->run, "attempt"));
@@ -218,10 +272,7 @@ static void explain_queued(Explain *x) {
         _cleanup_json_ Json *commands = json_new_array();
 
         if (retry == 0) {
-                add(x, "turn", NULL, lists_time(x->run, "createdAt"), NULL, NULL,
-                    xasprintf(_("Run %u (%s) waits for its turn: it starts as soon as other runs make room for it, or its workspace is "
-                                "copied."),
-                              x->id, string_of(x->run, "runbook")));
+                explain_turn(x);
                 return;
         }
         add_command(x, commands, "start-now", "");
@@ -234,13 +285,15 @@ static void explain_queued(Explain *x) {
 static void explain_paused(Explain *x) {
         const Json *event = last_event(x, "run-paused");
         usec_t since = lists_time(x->run, "pausedAt") > 0 ? lists_time(x->run, "pausedAt") : lists_time(event, "at");
-        _cleanup_free_ char *when = since > 0 ? moment(x, since) : strdup("?"), *who = by_whom(event);
+        _cleanup_free_ char *when = since > 0 ? moment(x, since) : NULL, *who = by_whom(event);
         _cleanup_json_ Json *commands = json_new_array();
 
         add_command(x, commands, "resume", "");
         add(x, "paused", NULL, since, NULL, commands,
-            xasprintf(_("Run %u (%s) was paused at %s%s: nothing new starts in it until it is resumed."), x->id,
-                      string_of(x->run, "runbook"), strempty(when), strempty(who)));
+            when ? xasprintf(_("Run %u (%s) was paused at %s%s: nothing new starts in it until it is resumed."), x->id,
+                             string_of(x->run, "runbook"), when, strempty(who))
+                 : xasprintf(_("Run %u (%s) is paused: nothing new starts in it until it is resumed."), x->id,
+                             string_of(x->run, "runbook")));
 }
 
 static void explain_cancelling(Explain *x) {
@@ -330,9 +383,14 @@ static void explain_backoff(Explain *x, const Json *a) {
         const Json *attempts = json_get(a, "attempts"), *last = json_at(attempts, MAX(json_length(attempts), (size_t) 1) - 1);
         _cleanup_free_ char *when = moment(x, lists_time(a, "nextRetryAt")), *error = view_error(json_get(last, "error"), NULL);
 
-        add(x, "backoff", string_of(a, "name"), lists_time(last, "finishedAt"), NULL, NULL,
-            xasprintf(_("Activity %s failed (%s) and is tried again, as attempt %zu, at %s."), string_of(a, "name"), strempty(error),
-                      json_length(attempts) + 1, strempty(when)));
+        if (x->outline)
+                add(x, "backoff", string_of(a, "name"), 0, NULL, NULL,
+                    xasprintf(_("Activity %s failed and is tried again, as attempt %u, at %s."), string_of(a, "name"),
+                              (unsigned) json_int(json_get(a, "attempt")) + 1, strempty(when)));
+        else
+                add(x, "backoff", string_of(a, "name"), lists_time(last, "finishedAt"), NULL, NULL,
+                    xasprintf(_("Activity %s failed (%s) and is tried again, as attempt %zu, at %s."), string_of(a, "name"),
+                              strempty(error), json_length(attempts) + 1, strempty(when)));
 }
 
 static const Json *running_step(const Json *attempt) {
@@ -348,11 +406,14 @@ static void explain_running(Explain *x, const Json *a) {
         const Json *attempts = json_get(a, "attempts"), *last = json_at(attempts, MAX(json_length(attempts), (size_t) 1) - 1);
         const Json *step = running_step(last);
         usec_t since = lists_time(step ? step : last, "startedAt");
-        _cleanup_free_ char *when = since > 0 ? moment(x, since) : strdup("?");
+        _cleanup_free_ char *when = since > 0 ? moment(x, since) : NULL;
 
-        add(x, "step", string_of(a, "name"), since, NULL, NULL,
-            step ? xasprintf(_("Activity %s runs its step %s since %s."), string_of(a, "name"), string_of(step, "name"), strempty(when))
-                 : xasprintf(_("Activity %s runs since %s."), string_of(a, "name"), strempty(when)));
+        if (!when)
+                add(x, "step", string_of(a, "name"), since, NULL, NULL, xasprintf(_("Activity %s runs."), string_of(a, "name")));
+        else
+                add(x, "step", string_of(a, "name"), since, NULL, NULL,
+                    step ? xasprintf(_("Activity %s runs its step %s since %s."), string_of(a, "name"), string_of(step, "name"), when)
+                         : xasprintf(_("Activity %s runs since %s."), string_of(a, "name"), when));
 }
 
 static void explain_activities(Explain *x, const Json *requests) {
@@ -362,6 +423,8 @@ static void explain_activities(Explain *x, const Json *requests) {
                 explain_request(x, json_at(requests, i));
         for (size_t i = 0; i < json_length(activities); i++) {
                 const Json *a = json_at(activities, i);
+                if (json_bool(json_get(a, "waitsForSlot")))
+                        continue;
                 if (streq(string_of(a, "state"), "backoff"))
                         explain_backoff(x, a);
                 else if (streq(string_of(a, "state"), "running"))
@@ -369,11 +432,37 @@ static void explain_activities(Explain *x, const Json *requests) {
         }
 }
 
-/* Nothing runs, nobody is asked and no time is waited for: then what could start finds no free place. */
-static void explain_slot(Explain *x) {
-        add(x, "slot", NULL, 0, NULL, NULL,
-            xasprintf(_("Run %u (%s) waits for a free place: as many steps run on this machine as MaxSteps= allows."), x->id,
-                      string_of(x->run, "runbook")));
+/* They can be very many, and there is nothing else to say of each. */
+static void explain_slots(Explain *x) {
+        const Json *activities = json_get(x->run, "activities"), *first = NULL;
+        unsigned n = 0;
+
+        for (size_t i = 0; i < json_length(activities); i++) {
+                const Json *a = json_at(activities, i);
+                if (!json_bool(json_get(a, "waitsForSlot")))
+                        continue;
+                first = first ? first : a;
+                n++;
+        }
+        if (n == 1)
+                add(x, "slot", string_of(first, "name"), 0, NULL, NULL,
+                    xasprintf(_("Activity %s waits for a free place: as many steps run on this machine as MaxSteps= allows."),
+                              string_of(first, "name")));
+        else if (n > 1)
+                add(x, "slot", string_of(first, "name"), 0, NULL, NULL,
+                    xasprintf(_("Activity %s and %u more wait for a free place: as many steps run on this machine as MaxSteps= allows."),
+                              string_of(first, "name"), n - 1));
+}
+
+/* Its next step is about to start, or to end. */
+static void explain_motion(Explain *x) {
+        const char *runbook = string_of(x->run, "runbook");
+
+        add(x, NULL, NULL, 0, NULL, NULL,
+            x->outline ? xasprintf(_("Run %u (%s) waits for no person and for no time: it is about to go on, or other runs have to make "
+                                     "room."),
+                                   x->id, runbook)
+                       : xasprintf(_("Run %u (%s) waits for nothing: it is about to go on."), x->id, runbook));
 }
 
 static const struct {
@@ -395,14 +484,17 @@ static void explain(Explain *x, const Json *requests) {
                 if (streq(state, "running") && streq(string_of(x->run, "statusText"), "cancelling"))
                         explain_cancelling(x);
                 explain_activities(x, requests);
+                if (streq(state, "running"))
+                        explain_slots(x);
                 if (json_length(x->entries) == 0)
-                        explain_slot(x);
+                        explain_motion(x);
         } else
                 explain_end(x, state);
 }
 
 int explain_run(Ctl *c, const Target *t, const Json *run, const Json *requests, Json **ret) {
-        Explain x = {.ctl = c, .id = t->run, .target = t, .run = run, .entries = json_new_array(), .now = now_usec(CLOCK_REALTIME)};
+        Explain x = {.ctl = c, .id = t->run, .target = t, .run = run, .entries = json_new_array(),
+                     .now = now_usec(CLOCK_REALTIME), .outline = is_outline(run)};
 
         x.failed = !x.entries;
         if (!x.failed)

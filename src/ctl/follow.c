@@ -421,9 +421,7 @@ static int print_for_others(Follow *f, const char *activity, const Json *request
 }
 
 static int ask(Follow *f, const char *activity, const Json *request) {
-        bool decision = streq_ptr(json_string(json_get(request, "kind")), "decision");
-
-        if (!decision && !waits_for_me(f->ctl, json_get(request, "approvers"), json_get(request, "answers")))
+        if (!waits_for_me(f->ctl, request, request))
                 return print_for_others(f, activity, request);
         _cleanup_free_ char *place = place_text(f, activity, NULL);
         return place ? prompt_new(f->ctl, f->run, f->run_path, activity, place, request, &f->prompt) : ctl_oom(f->ctl);

@@ -282,28 +282,59 @@ char *history_subject(const Json *event) {
         return s ? text_one_line(s) : NULL;
 }
 
-char *history_who(const Json *event) {
-        const char *user = json_string(json_get(event, "user"));
-        const Json *uid = json_get(event, "uid");
+/* The name, else the number. */
+static char *person(const char *name, const Json *uid) {
+        return isempty(name) ? xasprintf("%" PRIi64, json_int(uid)) : text_one_line(name);
+}
 
-        if (!isempty(user))
-                return text_one_line(user);
-        return uid ? xasprintf("%" PRIi64, json_int(uid)) : strdup("runbookd");
+/* Who had logged in, where that was somebody else; NULL: it wasn't, or isn't known. */
+static const Json *other_login(const Json *event) {
+        const Json *login = json_get(json_get(event, "data"), "loginUid"), *uid = json_get(event, "uid");
+        return login && uid && json_int(login) != json_int(uid) ? login : NULL;
+}
+
+/* as: whom the event names. */
+static char *with_login(const Json *event, const char *as) {
+        const Json *login = other_login(event);
+        _cleanup_free_ char *name = login ? person(json_string(json_get(json_get(event, "data"), "loginUser")), login) : NULL;
+
+        return !login ? strdup(as) : name ? xasprintf(_("%s (as %s)"), name, as) : NULL;
+}
+
+char *history_who(const Json *event) {
+        const Json *uid = json_get(event, "uid");
+        _cleanup_free_ char *user = uid ? person(json_string(json_get(event, "user")), uid) : strdup("runbookd");
+
+        return user ? with_login(event, user) : NULL;
 }
 
 char *history_who_uid(const Json *event) {
-        _cleanup_free_ char *who = history_who(event);
         const Json *uid = json_get(event, "uid");
+        const char *user = json_string(json_get(event, "user"));
+        _cleanup_free_ char *name = NULL, *text = NULL;
 
-        if (!who || !uid || isempty(json_string(json_get(event, "user"))))
-                return TAKE_PTR(who);
-        return xasprintf("%s (%" PRIi64 ")", who, json_int(uid));
+        if (!uid || isempty(user))
+                return history_who(event);
+        name = person(user, uid);
+        if (name)
+                text = xasprintf(other_login(event) ? "%s, %" PRIi64 : "%s (%" PRIi64 ")", name, json_int(uid));
+        return text ? with_login(event, text) : NULL;
 }
 
-bool history_is_by(const Json *event, const char *name_or_uid) {
-        const Json *uid = json_get(event, "uid");
+const char *history_session(const Json *event) {
+        return json_string(json_get(json_get(event, "data"), "session"));
+}
+
+static bool is_person(const Json *uid, const Json *user, const char *name_or_uid) {
         char number[24];
 
         (void) snprintf(number, sizeof(number), "%" PRIi64, json_int(uid));
-        return uid && (streq(number, name_or_uid) || streq_ptr(json_string(json_get(event, "user")), name_or_uid));
+        return uid && (streq(number, name_or_uid) || streq_ptr(json_string(user), name_or_uid));
+}
+
+bool history_is_by(const Json *event, const char *name_or_uid) {
+        const Json *data = json_get(event, "data");
+
+        return is_person(json_get(event, "uid"), json_get(event, "user"), name_or_uid) ||
+               is_person(json_get(data, "loginUid"), json_get(data, "loginUser"), name_or_uid);
 }

@@ -13,9 +13,10 @@ const char *history_words(const char *type);
 char *history_detail(const Json *event);
 /* What it happened to: "qa", "dist/coverage", a phase's name, "" for the run. New string. */
 char *history_subject(const Json *event);
-/* Who did it: a name, else a number; "runbookd" for the engine. New string. */
+/* Who did it: a name, else a number; "runbookd" for the engine; "alice (as bob)" where alice had logged in. New string. */
 char *history_who(const Json *event);
-/* The same with the number: "alice (1000)". New string. */
+/* The same with the number: "alice (1000)", "alice (as bob, 1001)". New string. */
 char *history_who_uid(const Json *event);
-/* Did he do it: by the number, or by the name that was written down then? */
+const char *history_session(const Json *event);         /* in which it was done; NULL: not known */
+/* Did he do it, or was it done from his login: by the number, or by the name that was written down then? */
 bool history_is_by(const Json *event, const char *name_or_uid);

@@ -143,7 +143,9 @@ const Option options_table[_OPTION_MAX] = {
         [OPTION_OVERRIDE] = {"override", 0, NULL, NULL,
                              N_("Answer although you are not asked, which takes the right to manage runbookd and stays in the history"),
                              parse_flag, FIELD(override)},
-        [OPTION_ALL] = {"all", 0, NULL, NULL, N_("Everybody's, as far as you may see them"), parse_flag, FIELD(all)},
+        [OPTION_ALL] = {"all", 0, NULL, NULL,
+                        N_("Requests: everybody's, as far as you may see them. A run: also what you may only read with a password"),
+                        parse_flag, FIELD(all)},
         [OPTION_WHO] = {"who", 0, N_("NAME|UID"), NULL, N_("Only what this person did"), parse_string, FIELD(who)},
 };
 

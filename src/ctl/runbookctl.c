@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "help.h"
+#include "hint.h"
 #include "i18n.h"
 #include "pager.h"
 #include "polkit-agent.h"
@@ -26,13 +27,14 @@
 
 const Verb verbs[] = {
         {"list", NULL, 0, 0, OPERAND_NONE, 0, VERB_DEFAULT, N_("List runs, the newest first"), NULL, verb_list},
-        {"status", N_("[RUN[/ACTIVITY]]"), 0, 1, OPERAND_RUN_ACTIVITY, 0, 0, N_("Show a run, or what goes on"),
+        {"status", N_("[RUN[/ACTIVITY]]"), 0, 1, OPERAND_RUN_ACTIVITY, O(ALL), 0, N_("Show a run, or what goes on"),
          N_("Shows a run as a tree of phases, activities, attempts and steps with states, times and errors, and what it waits for. "
-            "Without a run: the daemon, the runs in progress and the open requests."),
+            "Without a run: the daemon, the runs in progress and the open requests. Who may not read the run sees names, states and times, "
+            "and needs no password for that; with --all it is asked for."),
          verb_status},
-        {"explain", N_("RUN"), 1, 1, OPERAND_RUN, 0, 0, N_("Say why a run does not move, and what can be done"),
+        {"explain", N_("RUN"), 1, 1, OPERAND_RUN, O(ALL), 0, N_("Say why a run does not move, and what can be done"),
          N_("Says what the run waits for, since when, who can act and which command does it; of a run that has ended: how, why, and how "
-            "to do it again."),
+            "to do it again. Who may not read the run is told what everybody may know; with --all a password is asked for."),
          verb_explain},
         {"dead-letters", NULL, 0, 0, OPERAND_NONE, 0, 0, N_("List the runs that nothing more is tried for"),
          N_("Those are the runs that used up all their attempts, and those that runbookd itself had to give up."), verb_dead_letters},
@@ -145,21 +147,22 @@ static const Verb *verb_default(void) {
         return NULL;
 }
 
-static void say(const char *fmt, va_list ap) _printf_(1, 0);
-static void say(const char *fmt, va_list ap) {
+/* What it says to type, be it ours or the daemon's sentence, reaches the same daemon. */
+static void say(const Ctl *c, const char *fmt, va_list ap) _printf_(2, 0);
+static void say(const Ctl *c, const char *fmt, va_list ap) {
         _cleanup_free_ char *s = NULL;
         bool colours = style_has_colours() && isatty(STDERR_FILENO);
 
         if (vasprintf(&s, fmt, ap) < 0)
                 return;
-        _cleanup_free_ char *t = text_lines(s);
+        _cleanup_free_ char *command = ctl_command(c), *filled = command ? hint_fill(s, command) : NULL, *t = text_lines(strempty(filled));
         err("%s%s%s\n", colours ? tone_on(TONE_BAD) : "", strempty(t), colours ? tone_off(TONE_BAD) : "");
 }
 
 int ctl_error(Ctl *c, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
-        say(fmt, ap);
+        say(c, fmt, ap);
         va_end(ap);
         c->status = STATUS_FAILURE;
         return -EIO;
@@ -168,7 +171,7 @@ int ctl_error(Ctl *c, const char *fmt, ...) {
 int ctl_usage_error(Ctl *c, const char *fmt, ...) {
         va_list ap;
         va_start(ap, fmt);
-        say(fmt, ap);
+        say(c, fmt, ap);
         va_end(ap);
         c->status = STATUS_USAGE;
         return -EINVAL;

@@ -280,8 +280,8 @@ static char *activity_detail(const Json *activity) {
         usec_t retry = lists_time(activity, "nextRetryAt");
         unsigned reused = (unsigned) json_int(json_get(activity, "reusedFrom"));
         bool done = streq(string_of(activity, "state"), "success") || streq(string_of(activity, "state"), "ignored");
-        const Json *attempts = json_get(activity, "attempts");
-        size_t n = json_length(attempts);
+        const Json *attempts = json_get(activity, "attempts"), *attempt = json_get(activity, "attempt"); /* the number alone: an outline */
+        size_t n = attempt ? (size_t) json_int(attempt) : json_length(attempts);
         _cleanup_free_ char *count = n > 1 ? xasprintf(P_("%zu attempt", "%zu attempts", n), n) : NULL,
                             *from = reused == 0 ? NULL
                                     : done      ? xasprintf(_("reused from run %u"), reused)

@@ -77,13 +77,15 @@ char *waits_hint(const Ctl *c, uint32_t run, const char *activity, const char *k
         return strbuf_take(&b);
 }
 
-/* What the description says, for those who may not see more. */
+/* What the description says, for those who may not see more; an outline has the last three. */
 static Json *from_description(const Json *activity) {
+        static const char *const keys[][2] = {
+                {"waitingFor", "kind"}, {"error", "error"}, {"title", "title"}, {"approvers", "approvers"}, {"deadline", "deadline"}};
         _cleanup_json_ Json *q = json_new_object();
 
-        if (!q || json_set(q, "kind", json_ref(json_get(activity, "waitingFor"))) < 0 ||
-            json_set(q, "error", json_ref(json_get(activity, "error"))) < 0)
-                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (!q || json_set(q, keys[i][1], json_ref(json_get(activity, keys[i][0]))) < 0)
+                        return NULL;
         return TAKE_PTR(q);
 }
 
@@ -193,12 +195,13 @@ static bool is_me(const char *principal) {
         return u && u->pw_uid == getuid();
 }
 
-bool waits_for_me(const Ctl *c, const Json *approvers, const Json *answers) {
-        if (c->options.host)
+bool waits_for_me(const Ctl *c, const Json *row, const Json *request) {
+        const Json *approvers = json_get(row, "approvers");
+
+        if (json_has(request, "canAnswer"))
+                return json_bool(json_get(request, "canAnswer"));
+        if (c->options.host || streq_ptr(json_string(json_get(row, "kind")), "decision"))
                 return true;
-        for (size_t i = 0; i < json_length(answers); i++)
-                if (json_int(json_get(json_at(answers, i), "uid")) == (int64_t) getuid())
-                        return false;
         for (size_t i = 0; i < json_length(approvers); i++)
                 if (is_me(strempty(json_string(json_at(approvers, i)))))
                         return true;

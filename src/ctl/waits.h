@@ -3,9 +3,10 @@
 
 #include "client.h"
 
-/* Does a request wait for the one who runs this program: does it name nobody, or him, or a group of his, and has he not answered yet? On
- * another machine he is somebody else, so there all do. approvers: of ListRequests or GetRequest. Only a look: the daemon decides. */
-bool waits_for_me(const Ctl *c, const Json *approvers, const Json *answers);
+/* Does a request wait for the one who runs this program? The daemon says so where it can be asked: request is what GetRequest said, or
+ * NULL. Else the row of ListRequests must do: does it name nobody, or him, or a group of his? On another machine he is somebody else, so
+ * there all do. */
+bool waits_for_me(const Ctl *c, const Json *row, const Json *request);
 /* "12" alone means the one activity of run 12 that waits for this kind of answer: sets its name and path. Prints what is wrong. */
 int waits_find(Ctl *c, Target *t, const char *kind);
 /* Appends the commands that answer a request of this kind ("approval", "input", "decision"); their first words are "runbookctl …". fields:

@@ -282,7 +282,7 @@ def run_queued(number):
 def run_exhausted(number):
     r = Run(number, 'again', 'exhausted', 'exhausted', [phase('go', 'failed', start=1, end=9)],
             [activity('work', 'go', 'failed', [failed_attempt(1, 1, 2), failed_attempt(2, 8, 9, 'run-retry')])], end=9, reason='phase go failed')
-    r.object['attempt'] = 2
+    r.object.update(attempt=2, replayUntil=T0 + 86400 * SEC)
     r.activity('work')['error'] = error('exited with status 1')
     r.event('run-backoff', 2, until=T0 + 8 * SEC)
     r.event('run-started', 8, attempt=2)
@@ -290,8 +290,10 @@ def run_exhausted(number):
 
 
 def run_dlq(number):
-    return Run(number, 'unlucky', 'dlq', 'dlq', [phase('go', 'failed', start=1, end=9)], [activity('work', 'go', 'failed', [failed_attempt(1, 1, 2)])], end=9,
-               reason='work was interrupted more than 3 times')
+    r = Run(number, 'unlucky', 'dlq', 'dlq', [phase('go', 'failed', start=1, end=9)], [activity('work', 'go', 'failed', [failed_attempt(1, 1, 2)])], end=9,
+            reason='work was interrupted more than 3 times')
+    r.object['replayUntil'] = 0                 # for ever
+    return r
 
 
 def run_replayed(number):
@@ -312,8 +314,8 @@ def run_replayed(number):
 
 
 def run_full(number):
-    """Nothing runs and nobody is asked: there is no free place."""
-    return Run(number, 'crowd', 'running', 'running', [phase('go', 'running', start=1)], [activity('work', 'go')])
+    """There is no free place."""
+    return Run(number, 'crowd', 'running', 'running', [phase('go', 'running', start=1)], [{**activity('work', 'go'), 'waitsForSlot': True}, activity('later', 'go')])
 
 
 def run_cancelling(number):
@@ -324,6 +326,7 @@ def run_cancelling(number):
 
 def run_cancelled(number):
     r = Run(number, 'ending', 'cancelled', 'cancelled', [phase('go', 'cancelled', start=1, end=2)], [activity('work', 'go', 'cancelled')], end=2)
+    r.object['replayUntil'] = FUTURE
     r.event('run-cancel', 2, uid=1000, user='alice', reason='wrong branch')
     return r
 
@@ -343,6 +346,12 @@ HELD, ONE_HELD, SCHEDULED, PAUSED, QUEUED, EXHAUSTED, DLQ, REPLAYED, FULL, CANCE
 
 # ---- what people are asked: added by People, with numbers of their own
 
+def can_answer(q, owners):
+    """As the daemon says it to who runs the tests. A request may say it itself."""
+    named = q['approvers'] or owners
+    return q['kind'] == 'decision' or (all(a['uid'] != os.getuid() for a in q['answers']) and (not named or bool({ME, 'user:' + ME, 'group:' + MY_GROUP} & set(named))))
+
+
 NOBODY_HERE = ['no-such-user-here', 'group:no-such-group-here']
 FORM = [{'name': 'note', 'type': 'string', 'description': 'what to say', 'required': True}, {'name': 'level', 'type': 'integer', 'description': None, 'required': False, 'default': 3}]
 
@@ -359,6 +368,7 @@ def waits(number, runbook, **requests):
 def run_asked(number):
     return waits(number, 'asked', name=request('By name', '', [ME]), user=request('By user:', '', ['user:' + ME, *NOBODY_HERE]), group=request('By group', '', [*NOBODY_HERE, 'group:' + MY_GROUP]),
                  others=request('Of others', '', NOBODY_HERE), anybody=request('Of anybody', '', []), given=request('Given', '', [ME], required=2, answers=[(ME, os.getuid())]),
+                 own={**request('My own run', '', [ME]), 'allowStarter': False, 'canAnswer': False},
                  form=request('A form', '', [ME], FORM, kind='input'))
 
 
@@ -385,6 +395,9 @@ def run_audited(number):
     e('request-answered', 2, uid=0, user='root', activity='qa', attempt=1, step='step-1', action='approve', override=True, reason='nobody is here', fields={'note': 'fine', 'level': 3})
     e('inputs-changed', 3, uid=1001, user='bob', changes={'version': {'old': '1.2', 'new': '1.3'}, 'token': {'old': '***', 'new': '***'}}, reason='typing error')
     e('request-answered', 4, uid=4242, activity='qa', attempt=1, step='step-1', action='reject')
+    e('request-answered', 5, uid=1003, user='dave', activity='qa', attempt=1, step='step-1', action='approve', session='c7', loginUid=1003, loginUser='dave')
+    e('run-cancel', 6, uid=0, user='root', session='12', loginUid=1002, loginUser='carol')
+    e('run-cancel', 7, uid=4242, loginUid=1002)
     e('run-finished', 9, state='success')
     return r
 
@@ -450,7 +463,7 @@ class Script:
         r.event('attempt-finished', 3, activity='dist', attempt=1, state='success')
         r.event('activity-finished', 3, activity='dist', attempt=1, state='success')
 
-    def hold(self, title='Sign-off', approver=ME):
+    def hold(self, title='Sign-off', approver=ME, whose=''):
         r, a = self.run, self.run.activity('qa')
         a.update(state='on-hold', waitingFor='approval', attempts=[attempt(1, 'running', 3, 0, [step(1, 'waiting-approval', 3)])])
         r.object.update(state='on-hold', statusText='1 activity requires your input', pendingRequests=1)
@@ -458,6 +471,7 @@ class Script:
         r.requests['qa'] = request(title, 'Ship it?\nSecond line.', [approver],
                                    [{'name': 'note', 'type': 'string', 'description': None, 'required': True}, {'name': 'level', 'type': 'integer', 'description': 'how sure',
                                                                                                              'required': False, 'default': 3}])
+        r.requests['qa'].update({'allowStarter': False, 'canAnswer': False} if whose == 'own' else {})
         r.event('attempt-started', 3, activity='qa', attempt=1, cause='initial')
         r.event('request-opened', 3, activity='qa', attempt=1, step='step-1', title=title, kind='approval')
         r.event('run-state', 3, state='on-hold')
@@ -743,7 +757,7 @@ class World:
         run.activity(name)
         if name not in run.requests:
             raise Refusal(NAME + '.Error.WrongState', '%s waits for nobody.' % name)
-        return 's', [json.dumps(run.requests[name])]
+        return 's', [json.dumps({'canAnswer': can_answer(run.requests[name], run.owners), **run.requests[name]})]
 
     def answer(self, run, name, options, approve):
         run.activity(name)

@@ -205,7 +205,9 @@ class Failures(Base):
         self.ctl('abort', '%d/unit' % run)
         self.ctl('abort', str(run), '-m', 'hopeless')
         self.daemon.run(run).wait_ended()
-        self.assertIn('runbookctl --user replay %d' % run, self.ctl('explain', str(run)))
+        text = self.ctl('explain', str(run))
+        self.assertIn('runbookctl --user replay %d' % run, text)
+        self.assertIn('That can be done until', ' '.join(text.split()))
         self.daemon.write_runbook('release', RELEASE % 0)
         text = self.ctl('replay', str(run), '-i', 'count=2', '--reload', '--follow', '-m', 'once more')
         for part in ('replays run %d.' % run, '● build ▸ dist  taken over: success; from run %d' % run, '  built\n', 'ended: success'):
@@ -279,13 +281,28 @@ class People(Base):
     def waits_for(self, run, activity):
         wait_until(lambda: '%d/%s' % (run, activity) in self.inbox('--all'), 'the request')
 
+    def test_inbox_without_what_is_not_mine_to_answer(self):
+        """S1.14: the starter's own request that others have to answer, and what I have approved and others have not"""
+        self.daemon.write_runbook('four-eyes', 'phases: [{name: main, activities: [{name: own, needs: [], approval: {approvers: [%s], allowStarter: false}},'
+                                  ' {name: both, needs: [], approval: {required: 2}}]}]' % self.me)
+        run = self.start('four-eyes')
+        own, both = '%d/own' % run, '%d/both' % run
+        self.waits_for(run, 'own')
+        self.waits_for(run, 'both')
+        self.assertEqual([q for q in (own, both) if q in self.inbox()], [both])
+        self.ctl('approve', both)
+        self.assertEqual([q for q in (own, both) if q in self.inbox()], [])
+        self.assertEqual([q for q in (own, both) if q in self.inbox('--all')], [own, both])
+        self.assertIn('somebody else has to', self.ctl('approve', own, status=1))
+        self.ctl('cancel', str(run))
+
     def test_from_start_to_end(self):
         run = self.start('people', '-i', 'count=2')
         self.waits_for(run, 'build')
         self.assertEqual(self.inbox()['%d/build' % run], ['runbookctl --user provide %d/build version=VALUE' % run])
         self.assertIn('build (input); from user:' + self.me, self.ctl('status', str(run)))
         self.assertIn('pattern', self.ctl('provide', str(run), 'version=x', status=1))
-        self.assertIn('set-input %d count=VALUE' % run, self.ctl('provide', str(run), 'count=3', status=1))
+        self.assertIn('runbookctl --user set-input %d count=VALUE' % run, self.ctl('provide', str(run), 'count=3', status=1))       # the daemon's sentence, to be copied
         self.assertEqual(self.ctl('provide', str(run), 'version=1.2', '-m', 'as tagged'), '%d/build has got its input.\n' % run)
         self.waits_for(run, 'form')
         self.assertEqual(self.inbox()['%d/form' % run], ['runbookctl --user provide %d/form note=VALUE level=VALUE' % run])

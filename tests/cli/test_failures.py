@@ -301,6 +301,27 @@ class Explain(Base):
             entry = json.loads(self.ok('--json=short', 'explain', str(run)))[0]
             self.assertEqual((entry['waitsFor'], entry['since']), (waits_for, since))
 
+    def explained(self, run):
+        return json.loads(self.ok('--json=short', 'explain', str(run)))
+
+    def test_many_without_a_place(self):
+        """Beside what runs; not while the run is paused."""
+        running = dict(name='now', phase='go', state='running', attempts=[{'number': 1, 'state': 'running', 'startedAt': T0, 'finishedAt': 0, 'steps': []}], waitingFor=None, nextRetryAt=0)
+        crowd = [running] + [dict(running, name='a%d' % i, state='pending', attempts=[], waitsForSlot=True) for i in range(3)]
+        self.fake.test('Set', 'us', FULL, json.dumps({'activities': crowd}))
+        self.assertEqual([(e['waitsFor'], e['activity']) for e in self.explained(FULL)], [('step', 'now'), ('slot', 'a0')])
+        self.assertIn('Activity a0 and 2 more wait for a free place', ' '.join(self.ok('explain', str(FULL)).split()))
+        self.fake.test('Set', 'us', FULL, json.dumps({'activities': crowd[1:], 'state': 'paused'}))
+        self.assertEqual([e['waitsFor'] for e in self.explained(FULL)], ['paused'])
+
+    def test_nothing_is_concluded_from_silence(self):
+        self.fake.test('Set', 'us', FULL, json.dumps({'activities': []}))
+        self.assertEqual([(e['waitsFor'], e['text']) for e in self.explained(FULL)], [(None, 'Run %d (crowd) waits for nothing: it is about to go on.' % FULL)])
+
+    def test_a_workspace_that_is_copied(self):
+        self.fake.test('Set', 'us', TURN, json.dumps({'copiesWorkspaceOf': 4}))
+        self.assertEqual([(e['waitsFor'], e['text']) for e in self.explained(TURN)], [('workspace', 'Run %d (group) starts as soon as the workspace of run 4 is copied.' % TURN)])
+
     def test_without_the_history(self):
         self.fake.refuse('GetHistory', 'org.freedesktop.DBus.Error.AccessDenied', 'No.')
         self.assertIn('was paused at', self.ok('explain', str(PAUSED)))

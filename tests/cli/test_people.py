@@ -27,6 +27,16 @@ class Base(TestCase):
         call, = self.fake.calls(member)
         return text, call['path'], call['args']
 
+    def end(self, t, run):
+        """The run ends, and so does what looks at it."""
+        self.fake.beat(run, 'end')
+        self.assertEqual(t.wait_exit(), 0)
+
+    @staticmethod
+    def leave(t):
+        t.type('C-c')
+        t.wait_exit()
+
 
 class Provide(Base):
     """S0.17, S1.13: input, by its fields' types."""
@@ -98,7 +108,7 @@ class Inbox(Base):
         self.assertEqual(self.mine(), ['%d/%s' % (ASKED, n) for n in ('name', 'user', 'group', 'anybody', 'form')] + ['%d/build' % WANTING])
 
     def test_everybodys(self):
-        self.assertEqual(self.mine('--all'), ['%d/%s' % (ASKED, n) for n in ('name', 'user', 'group', 'others', 'anybody', 'given', 'form')] + ['%d/%s' % (COUNTED, n)
+        self.assertEqual(self.mine('--all'), ['%d/%s' % (ASKED, n) for n in ('name', 'user', 'group', 'others', 'anybody', 'given', 'own', 'form')] + ['%d/%s' % (COUNTED, n)
                                                                                                                            for n in ('two', 'three', 'owned')] + ['%d/build' % WANTING])
 
     def test_golden(self):
@@ -116,7 +126,7 @@ class Inbox(Base):
     def test_nothing(self):
         self.forget(3, ASKED, COUNTED, WANTING)
         self.assertEqual(self.ok('--no-legend', 'inbox'), '')
-        self.assertIn('Nothing waits for you.\n1 request waits for others: runbookctl inbox --all\n', self.ok('inbox'))
+        self.assertIn('Nothing waits for you.\n1 request waits for others: runbookctl --user inbox --all\n', self.ok('inbox'))
         self.assertNotIn('runbookctl', self.ok('-q', 'inbox', '--all'))
         self.forget(2)
         self.assertIn('Nobody is waited for.\n', self.ok('inbox', '--all'))
@@ -125,6 +135,16 @@ class Inbox(Base):
     def test_refused(self):
         self.fake.refuse('ListRequests', ERROR + 'StorageUnavailable', 'Not now.')
         self.assertEqual(self.fails(1, 'inbox'), 'Not now.\n')
+
+    def test_answered_meanwhile(self):
+        """Between the list and the closer look: nobody is told to answer that, and it waits for nobody else."""
+        self.forget(2, 3)
+        for name in ('WrongState', 'NoSuchRun'):
+            self.fake.refuse('GetRequest', ERROR + name, 'It waits for nobody.')
+            self.assertEqual(self.mine('--all')[0], '%d/user' % ASKED)
+        self.forget(ASKED, COUNTED)
+        self.fake.refuse('GetRequest', 'org.freedesktop.DBus.Error.UnknownObject', 'It is no more.')
+        self.assertEqual(self.ok('inbox'), 'Nothing waits for you.\n')
 
     def test_who_may_not_read_sees_the_row(self):
         self.fake.refuse('GetRequest', DENIED, 'No.')
@@ -162,6 +182,18 @@ class Who(Base):
         for who in ('nobody-of-this-name', '1', 'bo', 'runbookd', '4294967295'):
             self.assertEqual(json.loads(self.ok('--json=short', 'history', str(AUDITED), '--who', who)), [])
 
+    def test_login(self):
+        """Behind another name there is who had logged in: both are found, and the session is said where one is known (S0.10)."""
+        for who in ('carol', '1002'):
+            lines = self.ok('--no-legend', 'history', str(AUDITED), '--who', who).splitlines()
+            self.assertEqual([' '.join(line.split()[2:6]) for line in lines], ['carol (as root, 0)', '1002 (as 4242) cancel'][:len(lines)])
+            self.assertEqual(len(lines), 1 if who == 'carol' else 2)
+            self.assertEqual(lines[0].split()[6], '12')
+        line, = self.ok('--no-legend', 'history', str(AUDITED), '--who', 'dave').splitlines()
+        self.assertEqual(line.split()[2:5], ['dave', '(1003)', 'c7'])
+        data = json.loads(self.ok('--json=short', 'history', str(AUDITED), '--who', 'carol'))[0]['data']
+        self.assertEqual((data['session'], data['loginUid'], data['loginUser']), ('12', 1002, 'carol'))
+
     def test_all_runs(self):
         events = json.loads(self.ok('--json=short', 'history', '--who', 'alice'))
         self.assertGreater(len({e['run'] for e in events}), 4)
@@ -187,17 +219,17 @@ class Who(Base):
 
 
 class Follow(Base):
-    def asked(self, beat, *texts):
+    def start(self, *beat):
         before = self.fake.last()
         t = self.terminal('start', 'ship', '--follow')
         run = wait_until(lambda: self.fake.last() > before and self.fake.last(), 'the start')
         self.fake.beat(run, *beat)
-        t.wait_for(*texts)
         return t, run
 
-    def end(self, t, run):
-        self.fake.beat(run, 'end')
-        self.assertEqual(t.wait_exit(), 0)
+    def asked(self, beat, *texts):
+        t, run = self.start(*beat)
+        t.wait_for(*texts)
+        return t, run
 
     def test_a_form(self):
         t, run = self.asked(['form'], 'build ▸ dist wants input', 'A form', 'Fill it in.', '[p]rovide, [s]kip?')
@@ -251,15 +283,17 @@ class Follow(Base):
         self.assertNotIn('[s]kip', t.screen())
         self.end(t, run)
 
+    def test_nor_is_who_may_not_answer(self):
+        """He is named, and the daemon says that he can't: who started it may not."""
+        t, run = self.asked(['hold', 'Sign-off', ME, 'own'], 'sign-off ▸ qa  waits for %s (approval)' % ME)
+        self.assertNotIn('[s]kip', t.screen())
+        self.end(t, run)
+
     def test_a_hostile_form(self):
-        before = self.fake.last()
-        t = self.terminal('start', 'ship', '--follow')
-        run = wait_until(lambda: self.fake.last() > before and self.fake.last(), 'the start')
-        self.fake.beat(run, 'hold', HOSTILE, HOSTILE)
+        t, _ = self.start('hold', HOSTILE, HOSTILE)
         screen = t.wait_for('waits for evil')
         self.assertNotIn('\x1b', screen)
-        t.type('C-c')
-        t.wait_exit()
+        self.leave(t)
 
 
 class Watch(Base):
@@ -269,35 +303,43 @@ class Watch(Base):
         self.fake.calls()
         return self.fake.last()
 
+    def watched(self, *beats):
+        run = self.start(*beats)
+        return self.terminal('watch', str(run)), run
+
     def test_enter_asks_for_input(self):
-        run = self.start(['form'])
-        t = self.terminal('watch', str(run))
+        t, run = self.watched(['form'])
         t.wait_for('◆ A form  runbookctl --user provide %d/dist NAME=VALUE' % run, 'Enter: answer here')
         t.type('Enter')
         t.wait_for('%d/dist wants input' % run)
         t.type('p', 'Enter', 'x', 'Enter', 'Enter')
         wait_until(lambda: self.fake.calls('Provide'), 'the answer')
-        self.fake.beat(run, 'end')
-        self.assertEqual(t.wait_exit(), 0)
+        self.end(t, run)
+
+    def test_what_is_for_others_is_not_asked(self):
+        """The list doesn't tell that; once it is known, it is not offered."""
+        t, run = self.watched(['hold', 'Sign-off', ME, 'own'])
+        t.wait_for('Sign-off', 'Enter: answer here')
+        t.type('Enter')
+        t.wait_for('Sign-off', gone=('Enter: answer here',))
+        self.assertNotIn('[s]kip', t.screen())
+        self.end(t, run)
 
     def test_what_is_put_off_does_not_stand_before_the_rest(self):
         t = self.terminal('watch', str(ASKED), width=120, height=50)
-        for name in ('name', 'user', 'group', 'anybody', 'given', 'form', 'name'):      # others: not asked; given: the list doesn't tell
+        for name in ('name', 'user', 'group', 'anybody', 'form', 'name'):       # others: not asked; nor given and own, as the daemon says then
             t.wait_for('Enter: answer here')
             t.type('Enter')
             t.wait_for('%d/%s wants' % (ASKED, name), '[s]kip?')
             t.type('s', 'Enter')
             t.wait_for('Later:')
-        t.type('C-c')
-        t.wait_exit()
+        self.leave(t)
 
     def test_others_are_not_asked_here(self):
-        run = self.start(['hold', 'Sign-off', 'no-such-user-here'])
-        t = self.terminal('watch', str(run))
+        t, _ = self.watched(['hold', 'Sign-off', 'no-such-user-here'])
         t.wait_for('◆ Sign-off')
         self.assertNotIn('Enter:', t.screen())
-        t.type('C-c')
-        t.wait_exit()
+        self.leave(t)
 
     def test_only_the_first_look_may_ask_for_a_password(self):
         """What looks each second would ask each second."""

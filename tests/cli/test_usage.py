@@ -96,7 +96,7 @@ class Usage(TestCase):
     def test_nearest_activity(self):
         self.assertEqual(self.fails(1, 'status', '1/disr'), 'Run 1 has no activity "disr". Did you mean "dist"?\n')
         self.assertEqual(self.fails(1, 'show', '1/uplaod'), 'Run 1 has no activity "uplaod". Did you mean "upload"?\n')
-        self.assertIn('"runbookctl status 1" shows them', self.fails(1, 'approve', '1/xyzzy'))
+        self.assertIn('"runbookctl --user status 1" shows them', self.fails(1, 'approve', '1/xyzzy'))
 
     def test_interactive_authorization(self):
         """Allowed unless it is forbidden."""

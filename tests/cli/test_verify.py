@@ -10,7 +10,7 @@ import unittest
 
 from cli_harness import HERE, environment, main, program
 
-LINE = re.compile(r'^(?P<file>[^:]+):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<severity>error|warning): (?P<message>.+)$')
+LINE = re.compile(r'^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<severity>error|warning): (?P<message>.+)$')
 
 
 class Verify(unittest.TestCase):
@@ -54,15 +54,27 @@ class Verify(unittest.TestCase):
         self.assertRegex(self.verify(self.file('a.yaml', 'a: [\n'), status=1), r'^a\.yaml:\d+:\d+: error: ')
         self.assertRegex(self.verify(self.file('a.json', '{,}'), status=1), r'^a\.json:1:2: error: ')
 
+    def test_nothing_in_it(self):
+        for name, text in (('empty.yaml', ''), ('comments.yaml', '# nothing\n\n  # but comments\n'), ('marks.yaml', '---\n...\n'),
+                           ('bom.yaml', b'\xef\xbb\xbf'), ('empty.json', ''), ('blank.json', ' \n')):
+            self.assertEqual(self.verify(self.file(name, text), status=1), name + ':1:1: error: the file is empty\n')
+        self.assertEqual(self.verify('-', status=1), '-:1:1: error: the file is empty\n')
+
+    def test_not_utf8(self):
+        for name, text, where in (('latin1.yaml', b'name: x\ndescription: caf\xe9\n', '2:17'), ('utf16.yaml', '\ufeffname: x\n'.encode('utf-16-le'), '1:1'),
+                                  ('cut.yaml', b'a: \xe2\x82', '1:4'), ('latin1.json', b'{"a": "\xff"}', '1:8')):
+            self.assertEqual(self.verify(self.file(name, text), status=1), '%s:%s: error: invalid UTF-8; save the file as UTF-8\n' % (name, where))
+
     def test_every_file_is_looked_at(self):
         good = self.file('good.yaml', 'phases:\n  - name: p\n    activities:\n      - name: x\n        run: "true"\n')
         bad = self.file('bad.yaml', 'phases: 1\n')
         text = self.verify('nosuch.yaml', bad, good, 'strange.txt', status=1)
         self.assertEqual([LINE.match(line).group('file') for line in text.splitlines()], ['nosuch.yaml', 'bad.yaml', 'strange.txt'])
+        self.assertEqual([LINE.match(line).group('line', 'column') for line in text.splitlines()][::2], [('1', '1'), ('1', '1')])
 
     def test_too_large(self):
         self.assertEqual(self.verify(self.file('a.yaml', b'#' * (1024 * 1024 + 1)), status=1).count('\n'), 1)
-        self.assertEqual(self.verify(self.file('a.yaml', b'#' * (3 * 1024 * 1024)), status=1), 'a.yaml: error: the file is over 1 MiB\n')
+        self.assertEqual(self.verify(self.file('a.yaml', b'#' * (3 * 1024 * 1024)), status=1), 'a.yaml:1:1: error: the file is over 1 MiB\n')
 
     def test_more_than_is_listed(self):
         text = self.verify(self.file('a.yaml', ''.join('k%d: 1\n' % i for i in range(150))), status=1)

@@ -103,6 +103,33 @@ class OnTerminal(Base):
         wait_until(lambda: cursor() == b'1', 'the cursor to come back')
 
 
+class NotToBeRead(Base):
+    def test_who_is_asked_sees_where_it_stands(self):
+        """Names and states are for everybody, so whoever has to answer needs no password to get there."""
+        run = self.start(['work'], ['worked'], ['hold'])
+        self.fake.refuse('Describe', 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired', 'No.')
+        t = self.terminal('watch', str(run))
+        t.wait_for(HEAD % run + 'on-hold', '1/2 activities, 1 waiting', '└─◆ qa', 'Names and states only', '◆ Sign-off  runbookctl --user approve %d/qa' % run, 'Enter: answer here')
+        self.assertEqual(self.fake.questions('Describe'), [False])
+        t.type('Enter')
+        t.wait_for('[a]pprove, [r]eject, [s]kip?')
+        t.type('s', 'Enter')
+        self.fake.beat(run, 'answered')
+        self.fake.beat(run, 'end')
+        self.assertEqual(t.wait_exit(), 0)
+        t.wait_for(HEAD % run + 'success', '2/2 activities')
+        self.assertEqual(len(self.fake.calls('Describe')), 1)
+
+    def test_who_is_not_asked_may_give_a_password(self):
+        run = self.start(['work'])
+        self.fake.refuse('Describe', 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired', 'No.')
+        t = self.terminal('watch', str(run))
+        t.wait_for('└─▶ dist', gone=['Names and states only'])
+        self.assertEqual(self.fake.questions('Describe')[:2], [False, True])
+        self.fake.beat(run, 'end')
+        self.assertEqual(t.wait_exit(), 0)
+
+
 class NoTerminal(Base):
     def watch(self, *args):
         p = self.fake.popen('watch', *args)
