@@ -1,6 +1,7 @@
 /* What ListRequests names is what may be shown: the daemon leaves out what this person may neither read nor answer, and requests that name
  * approvers are left out here unless he is one of them. A signal is a reason to look at that list, no more; only the end of a request is
- * believed at once. One look is under way at a time, however many signals come.
+ * believed at once. One look is under way at a time, however many signals come. Whether he can answer a request that is to be shown, the
+ * daemon says: not his own runs' where the starter may not, nor what he has answered already.
  *
  * After runbookd was away everything is asked anew, for what was answered and opened again meanwhile has the same path. A person who has
  * approved a request that needs others too isn't asked again. An answer lives on its own: it is told that it came too late also when its
@@ -21,6 +22,7 @@
 
 #define AGENT_NAME BUS_NAME ".Agent"
 #define USER_AGENT_NAME BUS_NAME ".UserAgent"
+#define MORE_KEY "more"                                 /* the others' keys are the paths of their activities */
 #define RETRY_MIN USEC_PER_SEC
 #define RETRY_MAX USEC_PER_MINUTE
 #define ANSWERS_MAX 64u                                 /* under way; a person doesn't press that many buttons */
@@ -76,7 +78,7 @@ static void show(Agent *a, Request *q) {
         }
         q->state = REQUEST_SHOWN;
         if (!q->shown)
-                say_oom(notifier_show(a->notifier, note, q, &q->shown));
+                say_oom(notifier_show(a->notifier, note, q->path, q, &q->shown));
         else if (!note_equal(shown_note(q->shown), note))
                 shown_update(q->shown, note, !q->answering);
         else {
@@ -108,7 +110,7 @@ static void show_more(Agent *a, size_t n) {
         else if (a->more)
                 shown_update(a->more, note, again);
         else
-                say_oom(notifier_show(a->notifier, note, NULL, &a->more));
+                say_oom(notifier_show(a->notifier, note, MORE_KEY, NULL, &a->more));
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -161,7 +163,7 @@ static int on_details(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Request *q = userdata;
         Agent *a = q->owner;
         const char *json;
-        bool answered = false;
+        bool mine = true;
         q->details_slot = sd_bus_slot_unref(q->details_slot);
         if (sd_bus_message_get_error(m)) {
                 details_failed(a, q, sd_bus_message_get_error(m));
@@ -169,11 +171,11 @@ static int on_details(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         }
         int r = sd_bus_message_read_basic(m, 's', &json);
         if (r >= 0)
-                r = request_take_details(q, json, a->who.uid, &answered);
+                r = request_take_details(q, json, &mine);
         if (r < 0)
                 (void) log_debug_errno(r, "The details of %s make no sense: %m", q->path);
-        if (answered) {
-                hide(q, REQUEST_ANSWERED);
+        if (!mine) {
+                hide(q, REQUEST_REFUSED);
                 promote(a);
         } else
                 show_when_known(a, q);
@@ -210,6 +212,12 @@ static void ask_details(Agent *a, Request *q) {
                 retry_later(a);
 }
 
+static bool is_to_be_shown(void *userdata, const char *key) {
+        Agent *a = userdata;
+        const Request *q = requests_find(&a->requests, key);
+        return q && q->state == REQUEST_ASKED;
+}
+
 /* As many as may be shown, the oldest first; new ones are at the head of the list. */
 static void promote(Agent *a) {
         size_t n_shown = 0, n_waiting = 0;
@@ -229,6 +237,7 @@ static void promote(Agent *a) {
                 ask_details(a, q);
         }
         show_more(a, n_waiting + a->requests.n_more);
+        notifier_close_left(a->notifier, is_to_be_shown, a);
 }
 
 /* ---- the list ---- */
@@ -275,9 +284,10 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         int r = e ? 0 : read_list(a, m);
         if (r < 0)
                 (void) log_warning_errno(r, _("What runbookd says about its requests can't be read: %m"));
-        else if (e && is_refusal(e))
+        else if (e && is_refusal(e)) {
                 log_info(_("runbookd does not let us see requests: %s"), strempty(e->message));
-        else if (e && !is_away(e)) {
+                notifier_close_left(a->notifier, NULL, NULL);
+        } else if (e && !is_away(e)) {
                 log_debug("The requests can't be listed: %s", strempty(e->message));
                 retry_later(a);
         } else if (!e) {
@@ -429,6 +439,12 @@ static void on_there(void *userdata) {
         refresh(a);
 }
 
+/* What an agent before us has shown may be answered by now, and nobody can say. What is open comes back with runbookd. */
+static void on_away(void *userdata) {
+        Agent *a = userdata;
+        notifier_close_left(a->notifier, NULL, NULL);
+}
+
 static void on_required(void *userdata, sd_bus_message *m) {
         Agent *a = userdata;
         const char *path;
@@ -510,7 +526,8 @@ static int open_event(Agent *a) {
 
 int agent_new(const AgentOptions *o, Agent **ret) {
         static const NotifierOps notifier_ops = {.invoked = on_invoked};
-        static const ClientOps client_ops = {.there = on_there, .required = on_required, .resolved = on_resolved, .ended = on_ended};
+        static const ClientOps client_ops = {
+                .there = on_there, .away = on_away, .required = on_required, .resolved = on_resolved, .ended = on_ended};
         _cleanup_(agent_freep) Agent *a = calloc(1, sizeof(*a));
         if (!a)
                 return log_error_errno(-ENOMEM, _("The agent can't start: %m"));
@@ -526,7 +543,7 @@ int agent_new(const AgentOptions *o, Agent **ret) {
         r = open_session(a);
         if (r < 0)
                 return r;
-        r = notifier_new(a->session, &notifier_ops, a, &a->notifier);
+        r = notifier_new(a->session, a->user_mode ? "runbook-agent-user" : "runbook-agent", &notifier_ops, a, &a->notifier);
         if (r >= 0)
                 r = client_new(a->event, a->user_mode, &client_ops, a, &a->client);
         if (r < 0)

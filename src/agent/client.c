@@ -42,6 +42,7 @@ static void drop(Client *c) {
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata);
 
 static int arm_retry(Client *c) {
+        c->ops->away(c->userdata);
         int r = sd_event_add_time_relative(c->event, &c->retry, CLOCK_MONOTONIC, c->delay, 0, on_retry, c);
         c->delay = MIN(2 * c->delay, RETRY_MAX);
         return r < 0 ? log_error_errno(r, _("Waiting for the system bus failed: %m")) : 0;
@@ -80,6 +81,8 @@ static void set_owner(Client *c, const char *owner) {
         c->delay = RETRY_MIN;
         if (c->owner)
                 c->ops->there(c->userdata);
+        else
+                c->ops->away(c->userdata);
 }
 
 static bool from_driver(sd_bus_message *m) {
@@ -97,9 +100,10 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Client *c = userdata;
         const char *owner;
         c->who_slot = sd_bus_slot_unref(c->who_slot);
-        /* An error says that there is none; NameOwnerChanged will tell of the next one. */
         if (!sd_bus_message_get_error(m) && from_driver(m) && sd_bus_message_read_basic(m, 's', &owner) >= 0)
                 set_owner(c, owner);
+        else if (!c->owner)
+                c->ops->away(c->userdata);              /* NameOwnerChanged will tell of the next one */
         return 1;
 }
 

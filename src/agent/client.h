@@ -9,6 +9,7 @@ typedef struct Client Client;
 
 typedef struct ClientOps {
         void (*there)(void *userdata);                  /* runbookd has come, or is another one than before */
+        void (*away)(void *userdata);                   /* it isn't there now, or its bus isn't */
         void (*required)(void *userdata, sd_bus_message *m);            /* InputRequired; the arguments are still to be read */
         void (*resolved)(void *userdata, const char *path);
         void (*ended)(void *userdata);                  /* the session bus is gone; the system bus is waited for */

@@ -5,17 +5,24 @@
  * it twice. It ends when the server answers or leaves the bus, and SENDING_MAX bounds how much can wait there. A note that is withdrawn
  * while it is on its way is closed when its number is known.
  *
+ * What is on the screen is kept in a file, for the agent that comes after one that was killed: it puts its notifications in the place of
+ * those, and closes the others. What the server had not yet answered when the agent was killed has no number, and stays. Who loses the
+ * file, or can't write it, loses no more than that.
+ *
  * Signals are believed only from the owner of the name. Some servers send them to us alone, so calls and signals share a connection. An
  * id is kept after its notification was closed, for some servers tell first that it closed and then which button did it. */
 #include "notify.h"
 
+#include "fd-util.h"
 #include "i18n.h"
+#include "kept.h"
 #include "list.h"
 #include "log.h"
 
 #define SERVER "org.freedesktop.Notifications"
 #define SERVER_PATH "/org/freedesktop/Notifications"
 #define DRIVER "org.freedesktop.DBus"
+#define DRIVER_PATH "/org/freedesktop/DBus"
 #define DESKTOP_ENTRY "runbook-agent"
 
 #define SENDING_MAX 64u
@@ -50,12 +57,13 @@ struct Shown {
         Note *note;
         void *userdata;
         sd_bus_slot *slot;                              /* Notify */
-        char *token;
+        char *key, *token;                              /* key: NULL, not kept */
         uint32_t id;                                    /* 0: never shown by this server */
         bool orphan;                                    /* nobody has it any more; goes when its number is known */
         bool stale;                                     /* changed while it was on its way */
         bool invoked;                                   /* a button was pressed, so the server is going to close it */
         bool again;                                     /* once it is closed, it comes back */
+        bool adopted;                                   /* the number is that of an agent before us; the server has not confirmed it */
 };
 
 struct Notifier {
@@ -64,8 +72,10 @@ struct Notifier {
         void *userdata;
         Shown *all;
         sd_bus_slot *owner_slot, *signal_slot, *capabilities_slot;
-        sd_event_source *retry;
+        sd_event_source *retry, *keep;
         char *owner;                                    /* unique name; NULL: not known */
+        char *directory, *file;                         /* NULL: nothing is kept */
+        Kept left;                                      /* by an agent before us, with this server */
         ServerState state;
         unsigned capabilities, n_sending, n_transient;
         usec_t delay, ready_since;
@@ -75,12 +85,47 @@ struct Notifier {
 
 static void advance(Notifier *n);
 
+/* ---- what is kept ---- */
+
+/* An orphan's key may be somebody else's by now; by this one nobody takes it over. */
+static int collect(Notifier *n, Kept *k) {
+        int r = 0;
+        k->server = strdup(n->owner);
+        if (!k->server)
+                return -ENOMEM;
+        LIST_FOREACH(all, s, n->all)
+                if (r >= 0 && s->key && s->id > 0 && s->state != SHOWN_CLOSED)
+                        r = kept_add(k, s->orphan ? "" : s->key, s->id);
+        for (size_t i = 0; r >= 0 && i < n->left.n; i++)
+                r = kept_add(k, n->left.notes[i].key, n->left.notes[i].id);
+        return r;
+}
+
+static int on_keep(sd_event_source *source, void *userdata) {
+        Notifier *n = userdata;
+        _cleanup_kept_ Kept k = {};
+        int r = n->owner ? collect(n, &k) : 0;
+        if (r >= 0)
+                r = kept_write(n->directory, n->file, &k);
+        if (r < 0)
+                (void) log_debug_errno(r, "What is on the screen can't be kept in %s/%s: %m", n->directory, n->file);
+        return 0;
+}
+
+/* Once for all that happens in this turn of the loop. */
+static void keep(Notifier *n) {
+        if (n->keep)
+                (void) sd_event_source_set_enabled(n->keep, SD_EVENT_ONESHOT);
+}
+
 /* ---- one note ---- */
 
 static void set_state(Shown *s, ShownState state) {
         Notifier *n = s->notifier;
         n->n_sending += (state == SHOWN_SENDING) - (s->state == SHOWN_SENDING);
         s->state = state;
+        if (s->key)
+                keep(n);
 }
 
 static Shown *shown_free(Shown *s) {
@@ -90,6 +135,7 @@ static Shown *shown_free(Shown *s) {
         LIST_REMOVE(all, n->all, s);
         sd_bus_slot_unref(s->slot);
         note_free(s->note);
+        free(s->key);
         free(s->token);
         free(s);
         return NULL;
@@ -169,6 +215,27 @@ static void retry_later(Notifier *n) {
         n->delay = MIN(2 * n->delay, RETRY_MAX);
 }
 
+/* It may be the number of an agent before us that the server does not like. */
+static void drop_adopted(Shown *s) {
+        if (s->adopted)
+                close_at_server(s->notifier, s->id);
+        s->id = s->adopted ? 0 : s->id;
+        s->adopted = false;
+}
+
+static void not_notified(Shown *s) {
+        Notifier *n = s->notifier;
+        drop_adopted(s);
+        if (!s->orphan && !s->note->transient) {
+                set_state(s, SHOWN_WAITING);
+                retry_later(n);
+                return;
+        }
+        if (s->id > 0)
+                close_at_server(n, s->id);
+        shown_free(s);
+}
+
 static int on_notified(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Shown *s = userdata;
         Notifier *n = s->notifier;
@@ -177,16 +244,13 @@ static int on_notified(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         s->slot = sd_bus_slot_unref(s->slot);
         if (e || sd_bus_message_read_basic(m, 'u', &id) < 0 || id == 0) {
                 log_debug("The notification server refused a notification: %s", e ? strempty(e->message) : "the answer makes no sense");
-                if (s->orphan || s->note->transient) {
-                        shown_free(s);
-                        return 1;
-                }
-                set_state(s, SHOWN_WAITING);
-                retry_later(n);
+                not_notified(s);
                 return 1;
         }
+        if (s->id != id)
+                drop_adopted(s);
         s->id = id;
-        s->invoked = s->again = false;
+        s->invoked = s->again = s->adopted = false;
         set_state(s, s->stale ? SHOWN_WAITING : SHOWN_THERE);
         s->stale = false;
         if (s->orphan)
@@ -291,10 +355,12 @@ static void advance(Notifier *n) {
 static void forget_server(Notifier *n) {
         n->owner = (free(n->owner), NULL);
         n->capabilities_slot = sd_bus_slot_unref(n->capabilities_slot);
+        kept_done(&n->left);
+        keep(n);
         LIST_FOREACH(all, s, n->all) {
                 s->slot = sd_bus_slot_unref(s->slot);
                 s->id = 0;
-                s->stale = s->invoked = s->again = false;
+                s->stale = s->invoked = s->again = s->adopted = false;
                 if (s->orphan || (s->note->transient && s->state == SHOWN_SENDING))
                         shown_free(s);
                 else
@@ -332,8 +398,11 @@ static Shown *find_id(Notifier *n, uint32_t id) {
         return NULL;
 }
 
+/* What is on its way to that place may ask something else than what he has read there: then he presses once more. */
 static void on_invoked(Notifier *n, Shown *s, const char *key) {
         _cleanup_free_ char *token = TAKE_PTR(s->token);
+        if (s->state != SHOWN_THERE && s->state != SHOWN_CLOSED)
+                return;
         s->invoked = true;
         Action action = action_from_string(key);
         for (size_t i = 0; i < s->note->n_buttons; i++)
@@ -375,18 +444,78 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-int notifier_new(sd_bus *bus, const NotifierOps *ops, void *userdata, Notifier **ret) {
+/* ---- what an agent before us has left ---- */
+
+/* It counts only while the server is there that it was left with; nobody is started for it. */
+static int take_left(Notifier *n) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        const char *owner;
+        int r = kept_read(n->directory, n->file, &n->left);
+        if (r >= 0)
+                r = sd_bus_call_method(n->bus, DRIVER, DRIVER_PATH, DRIVER, "GetNameOwner", NULL, &m, "s", SERVER);
+        if (r >= 0)
+                r = sd_bus_message_read_basic(m, 's', &owner);
+        if (r >= 0 && !streq(owner, n->left.server))
+                r = -ENXIO;
+        if (r < 0) {
+                kept_done(&n->left);
+                return r;
+        }
+        n->owner = strdup(owner);
+        return n->owner ? 0 : -ENOMEM;
+}
+
+static int open_file(Notifier *n, const char *name) {
+        const char *directory = secure_getenv("XDG_RUNTIME_DIR");
+        sd_id128_t id;
+        if (!directory || *directory != '/')
+                return 0;
+        int r = sd_bus_get_bus_id(n->bus, &id);
+        if (r < 0)
+                return r;
+        n->directory = strdup(directory);
+        n->file = xasprintf("%s-" SD_ID128_FORMAT_STR ".json", name, SD_ID128_FORMAT_VAL(id));
+        if (!n->directory || !n->file)
+                return -ENOMEM;
+        r = sd_event_add_defer(sd_bus_get_event(n->bus), &n->keep, on_keep, n);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(n->keep, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = take_left(n);
+        if (r < 0 && r != -ENOENT) {
+                (void) log_debug_errno(r, "Nothing is taken over from %s/%s: %m", n->directory, n->file);
+                keep(n);
+        }
+        return r == -ENOMEM ? r : 0;
+}
+
+void notifier_close_left(Notifier *n, bool (*wanted)(void *userdata, const char *key), void *userdata) {
+        for (size_t i = n->left.n; i-- > 0;) {
+                KeptNote *k = &n->left.notes[i];
+                if (wanted && wanted(userdata, k->key))
+                        continue;
+                close_at_server(n, k->id);
+                free(k->key);
+                *k = n->left.notes[--n->left.n];
+                keep(n);
+        }
+}
+
+int notifier_new(sd_bus *bus, const char *name, const NotifierOps *ops, void *userdata, Notifier **ret) {
         _cleanup_(notifier_freep) Notifier *n = calloc(1, sizeof(*n));
         if (!n)
                 return -ENOMEM;
         *n = (Notifier) {.bus = sd_bus_ref(bus), .ops = ops, .userdata = userdata, .delay = RETRY_MIN};
         int r = sd_bus_add_match(bus, &n->owner_slot,
-                                 "type='signal',sender='" DRIVER "',path='/org/freedesktop/DBus',interface='" DRIVER
+                                 "type='signal',sender='" DRIVER "',path='" DRIVER_PATH "',interface='" DRIVER
                                  "',member='NameOwnerChanged',arg0='" SERVER "'",
                                  on_owner_changed, n);
         if (r >= 0)
                 r = sd_bus_add_match(bus, &n->signal_slot,
                                      "type='signal',sender='" SERVER "',path='" SERVER_PATH "',interface='" SERVER "'", on_signal, n);
+        if (r >= 0)
+                r = open_file(n, name);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(n);
@@ -411,11 +540,18 @@ Notifier *notifier_free(Notifier *n) {
                 return NULL;
         n->closing = true;
         wait_for_answers(n);
+        notifier_close_left(n, NULL, NULL);
         LIST_FOREACH(all, s, n->all) {
-                if (s->state == SHOWN_THERE)
+                if (s->id > 0 && s->state != SHOWN_CLOSED)
                         close_at_server(n, s->id);
                 shown_free(s);
         }
+        if (n->keep)
+                (void) on_keep(NULL, n);                /* nothing is left, so the file goes */
+        kept_done(&n->left);
+        sd_event_source_disable_unref(n->keep);
+        free(n->directory);
+        free(n->file);
         sd_bus_slot_unref(n->owner_slot);
         sd_bus_slot_unref(n->signal_slot);
         sd_bus_slot_unref(n->capabilities_slot);
@@ -428,13 +564,17 @@ Notifier *notifier_free(Notifier *n) {
 
 /* ---- notes from outside ---- */
 
-int notifier_show(Notifier *n, Note *note, void *userdata, Shown **ret) {
+int notifier_show(Notifier *n, Note *note, const char *key, void *userdata, Shown **ret) {
         Shown *s = calloc(1, sizeof(*s));
-        if (!s) {
+        char *copy = key ? strdup(key) : NULL;
+        if (!s || (key && !copy)) {
                 note_free(note);
+                free(copy);
+                free(s);
                 return -ENOMEM;
         }
-        *s = (Shown) {.notifier = n, .note = note, .userdata = userdata};
+        uint32_t left = key ? kept_take(&n->left, key) : 0;
+        *s = (Shown) {.notifier = n, .note = note, .userdata = userdata, .key = copy, .id = left, .adopted = left > 0};
         n->n_transient += note->transient;
         LIST_PREPEND(all, n->all, s);
         if (ret)
@@ -445,7 +585,7 @@ int notifier_show(Notifier *n, Note *note, void *userdata, Shown **ret) {
 
 int notifier_tell(Notifier *n, Note *note) {
         if (n->n_transient < TRANSIENT_MAX)
-                return notifier_show(n, note, NULL, NULL);
+                return notifier_show(n, note, NULL, NULL, NULL);
         note_free(note);
         return 0;
 }
@@ -485,6 +625,7 @@ Shown *shown_withdraw(Shown *s) {
         if (s->state == SHOWN_SENDING) {
                 s->orphan = true;
                 s->userdata = NULL;
+                keep(s->notifier);
                 return NULL;
         }
         if (s->state == SHOWN_THERE || (s->state == SHOWN_WAITING && s->id > 0))

@@ -143,15 +143,7 @@ static bool wants_fields(const Json *request) {
         return false;
 }
 
-static bool is_answered_by(const Json *request, uint32_t uid) {
-        const Json *answers = json_get(request, "answers");
-        for (size_t i = 0; i < json_length(answers); i++)
-                if (json_int(json_get(json_at(answers, i), "uid")) == (int64_t) uid)
-                        return true;
-        return false;
-}
-
-int request_take_details(Request *r, const char *json, uint32_t uid, bool *ret_answered) {
+int request_take_details(Request *r, const char *json, bool *ret_mine) {
         _cleanup_json_ Json *j = NULL;
         if (json_parse(json, strlen(json), &j) < 0 || json_type(j) != JSON_OBJECT)
                 return -EBADMSG;
@@ -163,6 +155,6 @@ int request_take_details(Request *r, const char *json, uint32_t uid, bool *ret_a
         r->info.context = clean;
         r->info.opened_at = (usec_t) json_int(json_get(j, "openedAt"));
         r->info.wants_fields = wants_fields(j);
-        *ret_answered = is_answered_by(j, uid);
+        *ret_mine = !json_has(j, "canAnswer") || json_bool(json_get(j, "canAnswer"));
         return 0;
 }

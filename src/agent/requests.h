@@ -53,5 +53,6 @@ int requests_read_signal(sd_bus_message *m, const Who *who, const char **ret_pat
 /* Puts a new one in, or takes over what has changed. -ENOSPC: there are too many; -EINVAL: of a kind that isn't known. *ret_changed: it
  * is another request than the one of this path that was known. */
 int requests_take(Requests *rs, const Entry *e, void *owner, Request **ret, bool *ret_changed);
-/* Takes in what GetRequest said. -EBADMSG: it makes no sense. *ret_answered: by this uid. */
-int request_take_details(Request *r, const char *json, uint32_t uid, bool *ret_answered);
+/* Takes in what GetRequest said. -EBADMSG: it makes no sense. *ret_mine: the daemon would take an answer of this person, as far as it
+ * says. */
+int request_take_details(Request *r, const char *json, bool *ret_mine);

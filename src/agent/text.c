@@ -7,6 +7,7 @@
 
 #include "bus-names.h"
 #include "fd-util.h"
+#include "hint.h"
 #include "i18n.h"
 #include "strbuf.h"
 #include "utf8.h"
@@ -303,24 +304,27 @@ int note_of_more(size_t count, const char *command, Note **ret) {
 
 /* ---- what went wrong ---- */
 
-static char *refusal_body(const char *error, const char *message, uint32_t run, const char *activity, const char *command) {
+static char *refusal_body(Action a, const char *error, const char *message, uint32_t run, const char *activity, const char *command) {
         if (streq(error, BUS_ERROR_PREFIX "AlreadyAnswered"))
                 return strdup(_("It was answered before. Nothing has been changed."));
         if (streq(error, BUS_ERROR_PREFIX "WrongState") || streq(error, BUS_ERROR_PREFIX "NoSuchRun") ||
             streq(error, "org.freedesktop.DBus.Error.UnknownObject"))
                 return xasprintf(_("It no longer waits for an answer. See what goes on with: %s status %u"), command, run);
         if (streq(error, BUS_ERROR_PREFIX "NotApprover"))
-                return xasprintf(_("You are not among its approvers. See who is with: %s status %u/%s"), command, run, activity);
-        if (streq(error, "org.freedesktop.DBus.Error.AccessDenied") ||
-            streq(error, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"))
-                return strdup(_("You may not do this without authentication, and it did not succeed. Try again, or ask an administrator."));
+                return xasprintf(_("You are not among those who may answer it. See who is with: %s status %u/%s"), command, run, activity);
+        if (streq(error, "org.freedesktop.DBus.Error.AccessDenied"))
+                return strdup(_("You are not allowed to, or the password was not accepted. Try again, or ask an administrator."));
+        if (streq(error, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"))
+                return xasprintf(_("It takes a password, and no program of this session asks for one. In a terminal you are asked: "
+                                   "%s %s %u/%s"), command, strempty(action_to_string(a)), run, activity);
         if (streq(error, BUS_ERROR_PREFIX "InvalidInput"))
                 return strdup(_("It asks for more than yes or no. Press Open to fill it in."));
         if (streq(error, "org.freedesktop.DBus.Error.ServiceUnknown") || streq(error, "org.freedesktop.DBus.Error.NameHasNoOwner") ||
             streq(error, "org.freedesktop.DBus.Error.NoReply") || streq(error, "org.freedesktop.DBus.Error.Disconnected") ||
             streq(error, "org.freedesktop.DBus.Error.Timeout"))
                 return strdup(_("runbookd can't be reached, or it does not answer. Try again when it is back."));
-        return text_clean(message, TEXT_MAX, TEXT_LINES_MAX);
+        _cleanup_free_ char *filled = hint_fill(message, command);
+        return filled ? text_clean(filled, TEXT_MAX, TEXT_LINES_MAX) : NULL;
 }
 
 static char *refusal_summary(Action a, uint32_t run, const char *activity) {
@@ -360,7 +364,7 @@ static int note_of_error(char *summary, char *body, Note **ret) {
 }
 
 int note_of_refusal(Action a, uint32_t run, const char *activity, const char *error, const char *message, const char *command, Note **ret) {
-        return note_of_error(refusal_summary(a, run, activity), refusal_body(error, strempty(message), run, activity, command), ret);
+        return note_of_error(refusal_summary(a, run, activity), refusal_body(a, error, strempty(message), run, activity, command), ret);
 }
 
 int note_of_open_failure(const char *typed, const char *why, Note **ret) {

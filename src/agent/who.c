@@ -1,5 +1,5 @@
-/* Approver lists name users and groups. The daemon has the last word, by the credentials of the connection; this look only keeps
- * requests that are for others off the screen, also those that one may read without being asked. The groups are those of the process, as
+/* Approver lists name users and groups. The daemon has the last word, by the credentials of the connection; this look only saves asking it
+ * about the requests that are for others and that one may read all the same. The groups are those of the process, as
  * the daemon sees them, not those of the user database of this moment. */
 #include "who.h"
 

@@ -224,7 +224,8 @@ class Runbookd(Service):
     def do_GetRequest(self, path):
         if path not in self.requests:
             raise Refusal(NAME + '.Error.WrongState', 'It waits for nobody.')
-        return '(s)', (json.dumps(self.requests[path]),)
+        r = self.requests[path]
+        return '(s)', (json.dumps({'canAnswer': all(a['uid'] != os.getuid() for a in r['answers']), **r}),)
 
     def act(self, path, how, options):
         assert options == {}, options

@@ -110,6 +110,17 @@ class Shown(agent_harness.TestCase):
         self.settle(self.daemon, self.screen)
         self.assertEqual(len(self.daemon.called('ListRequests')), n + 1)
 
+    def test_S1_14_runbookd_says_who_can_answer(self):
+        """Who has started a run, for instance, and may not approve it himself."""
+        self.start()
+        for i, can in enumerate((False, True, None, 'x')):
+            path = self.daemon.add(i + 1, 'a', title='answer: %s' % can, tell=False)
+            self.daemon.requests[path]['canAnswer'] = can
+            self.daemon.required(path)
+        self.screen.wait('answer: True')
+        self.settle(self.daemon, self.screen)
+        self.assertEqual([n.summary for n in self.screen.log], ['answer: True'])
+
     def test_refused_details_show_nothing(self):
         for i, error in enumerate(('org.freedesktop.DBus.Error.AccessDenied', NAME + '.Error.NotApprover', 'org.freedesktop.DBus.Error.InteractiveAuthorizationRequired')):
             self.daemon.refuse.setdefault('GetRequest', []).append((error, 'no'))
@@ -152,6 +163,19 @@ class Shown(agent_harness.TestCase):
         self.settle(self.daemon, self.screen)
         self.settle(self.daemon, self.screen)
         self.assertEqual(self.screen.there, {})
+
+    def test_S1_14_not_for_who_may_not_answer(self):
+        """He is named, and the daemon says that he can't: who started the run may not, or polkit refuses it."""
+        self.start()
+        for kind in ('approval', 'input', 'decision'):
+            path = self.daemon.add(1, 'own-' + kind, kind=kind, title='not for me', approvers=['user:' + ME], tell=False)
+            self.daemon.requests[path].update(allowStarter=False, canAnswer=False)
+            self.daemon.required(path)
+        self.settle(self.daemon, self.screen)
+        self.assertEqual(len([c for c in self.daemon.called('GetRequest') if '/own' in c[0]]), 3)
+        self.assertEqual([n for n in self.screen.log if 'not for me' in str(vars(n))], [])
+        self.daemon.add(1, 'mine', title='for me')
+        self.screen.wait('for me')
 
     def test_others_have_to_approve_too(self):
         path = self.daemon.add(1, 'a', title='two of us')

@@ -39,6 +39,14 @@ phases:
         approval: {title: 'Not for us', approvers: [nobody]}
 '''
 
+NOT_THE_STARTER = '''
+phases:
+  - name: a
+    activities:
+      - name: ask
+        approval: {title: 'Not for who has started it', allowStarter: false}
+'''
+
 
 class Run(agent_harness.TestCase):
     user_mode = True
@@ -52,6 +60,7 @@ class Run(agent_harness.TestCase):
         self.daemon.write_runbook('ship', RUNBOOK)
         self.daemon.write_runbook('held', HELD)
         self.daemon.write_runbook('named', NAMED)
+        self.daemon.write_runbook('not-the-starter', NOT_THE_STARTER)
         self.daemon.start()
         self.screen = self.server()
 
@@ -110,6 +119,13 @@ class Run(agent_harness.TestCase):
         self.daemon.start_run('ship')
         self.screen.wait('Ship it?')
         self.assertEqual(self.screen.find('Not for us') if os.getuid() != harness.NOBODY else [], [])
+
+    def test_S1_14_the_starter_is_not_asked(self):
+        self.start()
+        self.daemon.start_run('not-the-starter')
+        self.daemon.start_run('ship')
+        self.screen.wait('Ship it?')
+        self.assertEqual([n.summary for n in self.screen.log], ['Ship it?'])
 
     def test_what_was_open_before(self):
         run = self.daemon.start_run('ship')

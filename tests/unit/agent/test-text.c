@@ -187,7 +187,7 @@ static void test_refusals(void **state) {
                 {BUS_ERROR_PREFIX "NotApprover", "runbookctl status 4/qa"},
                 {BUS_ERROR_PREFIX "InvalidInput", "Press Open"},
                 {"org.freedesktop.DBus.Error.AccessDenied", "ask an administrator"},
-                {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "ask an administrator"},
+                {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "runbookctl retry 4/qa"},
                 {"org.freedesktop.DBus.Error.ServiceUnknown", "Try again"},
                 {"org.freedesktop.DBus.Error.Disconnected", "Try again"},
                 {BUS_ERROR_PREFIX "StorageUnavailable", "what it " REPLACEMENT "said"},
@@ -205,6 +205,9 @@ static void test_refusals(void **state) {
                 assert_ok(note_of_refusal(a, 4, "qa", "x", NULL, "runbookctl", &n));
                 assert_non_null(strstr(n->summary, "4/qa"));
         }
+        _cleanup_(note_freep) Note *n = NULL;           /* what is typed reaches the same daemon */
+        assert_ok(note_of_refusal(ACTION_RETRY, 4, "qa", BUS_ERROR_PREFIX "AlreadySucceeded", "again: runbookctl rerun 4", "runbookctl --user", &n));
+        assert_string_equal(n->body, "again: runbookctl --user rerun 4");
 }
 
 static void test_open_failure(void **state) {
