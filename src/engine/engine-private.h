@@ -378,7 +378,7 @@ void engine_check_stopped(Engine *e);
 /* engine-read.c */
 void cache_take(Engine *e, Run *takes);
 void cache_drop(Engine *e, uint32_t id);                /* what is kept of this run is not what is stored any more */
-void cache_clear(Engine *e);                            /* but what somebody may hold */
+void cache_trim(Engine *e, size_t keep);                /* and what somebody may hold */
 void cache_free(Engine *e);
 
 /* engine-verbs.c: what verbs have in common. All return verdicts. */

@@ -13,7 +13,7 @@ static uint64_t iteration(const Engine *e) {
 }
 
 /* Those asked for in this round of the event loop stay, however many they are: somebody may hold them. */
-static void cache_trim(Engine *e, size_t keep) {
+void cache_trim(Engine *e, size_t keep) {
         while (e->n_cache > keep) {
                 size_t oldest = 0;
 
@@ -49,10 +49,6 @@ void cache_drop(Engine *e, uint32_t id) {
         for (size_t i = 0; i < e->n_cache; i++)
                 if (e->cache[i].run->id == id)
                         e->cache[i].outdated = true;
-}
-
-void cache_clear(Engine *e) {
-        cache_trim(e, 0);
 }
 
 void cache_free(Engine *e) {

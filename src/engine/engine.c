@@ -340,7 +340,7 @@ static void turn_release_memory(Turn *t) {
 void engine_release_memory(Engine *e) {
         if (e->committing)
                 return;
-        cache_clear(e);
+        cache_trim(e, 0);
         for (size_t i = 0; i < ELEMENTSOF(e->turns); i++)
                 turn_release_memory(&e->turns[i]);
 }

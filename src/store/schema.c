@@ -49,7 +49,7 @@
 /* One integer says which event of which run it is (journal.c), so that a start pays for no search among other runs' events. New runs are
  * counted by store_put_run: a trigger makes SQLite keep a copy of each page that the statement writes. */
 #define MIGRATION_2                                                                                                     \
-        "DROP TRIGGER IF EXISTS runs_count_insert;"                                                                               \
+        "DROP TRIGGER IF EXISTS runs_count_insert;"                                                                     \
         "ALTER TABLE events RENAME TO events_1;"                                                                        \
         "CREATE TABLE events("                                                                                          \
         " id INTEGER PRIMARY KEY, at INTEGER NOT NULL, boot_at INTEGER NOT NULL, boot INTEGER NOT NULL,"                \

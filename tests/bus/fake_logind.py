@@ -7,12 +7,10 @@ import json
 import sys
 
 import dbus
-import dbus.bus
 import dbus.lowlevel
-import dbus.mainloop.glib
 import dbus.service
 
-from fake_service import FakeService
+from fake_service import FakeService, serve
 
 LOGIND = 'org.freedesktop.login1'
 PATH = '/org/freedesktop/login1'
@@ -143,17 +141,6 @@ class Fake:
         return ()
 
 
-def main(address):
-    from gi.repository import GLib
-    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
-    connection = dbus.bus.BusConnection(address)
-    connection.set_exit_on_disconnect(True)
-    fake = Fake(connection)
-    connection.request_name(LOGIND)
-    print(fake.connection.get_unique_name(), flush=True)
-    GLib.MainLoop().run()
-
-
 def join(connection, session):
     """This process is in that session from now on; 'user:1000': in none, but somebody's."""
     connection.call_blocking(LOGIND, PATH, CONTROL, 'Join', 's', (session,))
@@ -174,4 +161,4 @@ class FakeLogind(FakeService):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    serve(sys.argv[1], LOGIND, Fake)

@@ -8,11 +8,9 @@ import json
 import sys
 
 import dbus
-import dbus.bus
-import dbus.mainloop.glib
 import dbus.service
 
-from fake_service import FakeService
+from fake_service import FakeService, serve
 
 POLKIT = 'org.freedesktop.PolicyKit1'
 AUTHORITY = '/org/freedesktop/PolicyKit1/Authority'
@@ -86,17 +84,6 @@ class Authority(dbus.service.Object):
             self.reply(answer, flags, done, failed)
 
 
-def main(address):
-    from gi.repository import GLib
-    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
-    connection = dbus.bus.BusConnection(address)
-    connection.set_exit_on_disconnect(True)
-    authority = Authority(connection)
-    connection.request_name(POLKIT)
-    print(authority.connection.get_unique_name(), flush=True)
-    GLib.MainLoop().run()
-
-
 class FakePolkit(FakeService):
     def __init__(self, bus):
         super().__init__(bus, __file__, POLKIT, AUTHORITY, CONTROL)
@@ -112,4 +99,4 @@ class FakePolkit(FakeService):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    serve(sys.argv[1], POLKIT, Authority)

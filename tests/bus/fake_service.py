@@ -1,7 +1,22 @@
-"""A program that plays a service of the system on a bus, for the test that has started it. Without start() there is no such service."""
+"""A program that plays a service on a bus, for the test that has started it: serve() is the program, and FakeService who starts it. Without start() there is no such service."""
 import os
 import subprocess
 import sys
+
+import dbus.bus
+import dbus.mainloop.glib
+
+
+def serve(address, name, make):
+    """make(connection): the object, exported."""
+    from gi.repository import GLib
+    dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+    connection = dbus.bus.BusConnection(address)
+    connection.set_exit_on_disconnect(True)
+    fake = make(connection)
+    connection.request_name(name)
+    print(fake.connection.get_unique_name(), flush=True)
+    GLib.MainLoop().run()
 
 
 class FakeService:
