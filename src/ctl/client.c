@@ -246,6 +246,18 @@ int client_call_json(Ctl *c, const char *path, const char *interface, const char
         return r < 0 ? client_parse_error(c, r) : 0;
 }
 
+int client_try_json(Ctl *c, const char *path, const char *interface, const char *member, Json **ret, sd_bus_error *error) {
+        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+        const char *text;
+
+        int r = client_new_call(c, path, interface, member, &m);
+        if (r >= 0)
+                r = client_try(c, m, error, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? r : json_parse(text, strlen(text), ret);
+}
+
 int client_get_text(Ctl *c, const char *path, const char *interface, const char *property, char **ret) {
         _cleanup_message_ sd_bus_message *reply = NULL;
         const char *s;

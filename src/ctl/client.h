@@ -22,6 +22,7 @@ int client_new_call(Ctl *c, const char *path, const char *interface, const char 
 int client_send(Ctl *c, sd_bus_message *m, sd_bus_message **ret);
 /* The same without printing: the error is the caller's. */
 int client_try(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret);
+int client_try_json(Ctl *c, const char *path, const char *interface, const char *member, Json **ret, sd_bus_error *error);
 /* Prints an error of the bus as it is, with advice where the daemon can't be reached; sets the status. Returns a negative errno. */
 int client_error(Ctl *c, const sd_bus_error *error, int r);
 int client_parse_error(Ctl *c, int r);                  /* a reply that isn't what the interface says */

@@ -29,17 +29,9 @@ int answer_add_approvers(Ctl *c, const Target *t, Json *request) {
 }
 
 int answer_get_request(Ctl *c, const Target *t, Json **ret, sd_bus_error *error) {
-        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_json_ Json *request = NULL;
-        const char *text;
 
-        int r = client_new_call(c, t->activity_path, BUS_ACTIVITY, "GetRequest", &m);
-        if (r >= 0)
-                r = client_try(c, m, error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "s", &text);
-        if (r >= 0)
-                r = json_parse(text, strlen(text), &request);
+        int r = client_try_json(c, t->activity_path, BUS_ACTIVITY, "GetRequest", &request, error);
         if (r >= 0)
                 r = answer_add_approvers(c, t, request);
         if (r < 0)

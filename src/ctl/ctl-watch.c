@@ -239,15 +239,7 @@ static void print_changes(const Watch *w, const Json *is) {
 /* ---- the loop ---- */
 
 static int call_describe(Watch *w, Json **ret, sd_bus_error *error) {
-        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
-        const char *text;
-
-        int r = client_new_call(w->ctl, w->target->run_path, BUS_RUN, "Describe", &m);
-        if (r >= 0)
-                r = client_try(w->ctl, m, error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "s", &text);
-        return r < 0 ? r : json_parse(text, strlen(text), ret);
+        return client_try_json(w->ctl, w->target->run_path, BUS_RUN, "Describe", ret, error);
 }
 
 /* Without a password. */

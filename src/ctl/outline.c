@@ -193,15 +193,8 @@ static int read_activity(Ctl *c, const Target *t, Json **ret, sd_bus_error *erro
 }
 
 static int call_describe(Ctl *c, const Target *t, Json **ret, sd_bus_error *error) {
-        _cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
-        const char *text;
-
-        int r = client_new_call(c, t->activity ? t->activity_path : t->run_path, t->activity ? BUS_ACTIVITY : BUS_RUN, "Describe", &m);
-        if (r >= 0)
-                r = client_try(c, m, error, &reply);
-        if (r >= 0)
-                r = sd_bus_message_read(reply, "s", &text);
-        return r < 0 ? r : json_parse(text, strlen(text), ret);
+        return t->activity ? client_try_json(c, t->activity_path, BUS_ACTIVITY, "Describe", ret, error)
+                           : client_try_json(c, t->run_path, BUS_RUN, "Describe", ret, error);
 }
 
 /* The mark says whether a password helps. */
