@@ -340,6 +340,8 @@ static void answer_refused(Agent *a, Request *q, const char *error) {
                 hide(q, REQUEST_REFUSED);
         else if (streq(error, BUS_ERROR_PREFIX "AlreadyAnswered"))
                 hide(q, REQUEST_ANSWERED);
+        else if (streq(error, BUS_ERROR_PREFIX "WrongState"))
+                q->state = REQUEST_LISTED;              /* another one is open, which he has not read */
         else if (q->shown)
                 shown_repeat(q->shown);
         refresh(a);
@@ -388,7 +390,8 @@ static void answer(Agent *a, Request *q, Action action) {
                 say_oom(r);
                 return;
         }
-        r = client_call(a->client, CALL_ASKS, q->path, BUS_ACTIVITY, action_member(action), on_answered, w, &w->slot, "a{sv}", 0);
+        r = client_call(a->client, CALL_ASKS, q->path, BUS_ACTIVITY, action_member(action), on_answered, w, &w->slot, "a{sv}",
+                        q->info.opened_at > 0 ? 1 : 0, "OpenedAt", "t", (uint64_t) q->info.opened_at);
         if (r < 0) {
                 tell_refusal(w, SD_BUS_ERROR_DISCONNECTED, NULL);
                 shown_repeat(q->shown);

@@ -12,7 +12,7 @@ typedef struct VerbCall {
         Actor who;
         Json *inputs, *outputs, *fields;                /* owned, like `only` */
         char **only;
-        usec_t at;
+        usec_t at, opened_at;
         const char *comment, *from;
         int all_parallel, reload, fresh_workspace, override;
         uint32_t run;                                   /* which was made; 0: none */
@@ -90,15 +90,18 @@ static int type_fields(const VerbCall *c, sd_bus_error *error) {
 
 #define OPTION_COMMENT {"Comment", OPTION_STRING, offsetof(VerbCall, comment), EVENT_COMMENT_MAX}
 #define OPTION_INPUTS {"Inputs", OPTION_VALUES, offsetof(VerbCall, inputs)}
+#define OPTION_OVERRIDE {"Override", OPTION_BOOL, offsetof(VerbCall, override)}
+#define OPTION_OPENED_AT {"OpenedAt", OPTION_TIME, offsetof(VerbCall, opened_at)}
 #define OPTION_RELOAD {"Reload", OPTION_BOOL, offsetof(VerbCall, reload)}
 
 static const BusOption plain_options[] = {OPTION_COMMENT};
-static const BusOption retry_options[] = {OPTION_INPUTS, OPTION_RELOAD, OPTION_COMMENT};
-static const BusOption ignore_options[] = {{"Outputs", OPTION_VALUES, offsetof(VerbCall, outputs)}, OPTION_COMMENT};
+static const BusOption retry_options[] = {OPTION_INPUTS, OPTION_RELOAD, OPTION_OPENED_AT, OPTION_COMMENT};
+static const BusOption ignore_options[] = {{"Outputs", OPTION_VALUES, offsetof(VerbCall, outputs)}, OPTION_OPENED_AT, OPTION_COMMENT};
+static const BusOption abort_options[] = {OPTION_OPENED_AT, OPTION_COMMENT};
 static const BusOption approve_options[] = {
-        {"Fields", OPTION_VALUES, offsetof(VerbCall, fields)}, {"Override", OPTION_BOOL, offsetof(VerbCall, override)}, OPTION_COMMENT,
+        {"Fields", OPTION_VALUES, offsetof(VerbCall, fields)}, OPTION_OVERRIDE, OPTION_OPENED_AT, OPTION_COMMENT,
 };
-static const BusOption reject_options[] = {{"Override", OPTION_BOOL, offsetof(VerbCall, override)}, OPTION_COMMENT};
+static const BusOption reject_options[] = {OPTION_OVERRIDE, OPTION_OPENED_AT, OPTION_COMMENT};
 static const BusOption replay_options[] = {
         {"From", OPTION_STRING, offsetof(VerbCall, from), FROM_SIZE_MAX},
         {"AllParallel", OPTION_BOOL, offsetof(VerbCall, all_parallel)},
@@ -180,7 +183,7 @@ static const Verb verbs[] = {
         {"Rerun", ARGUMENT_NOTHING, WITH(rerun_options), call_rerun},
         {"Retry", ARGUMENT_NOTHING, WITH(retry_options), call_retry},
         {"Ignore", ARGUMENT_NOTHING, WITH(ignore_options), call_ignore},
-        {"Abort", ARGUMENT_NOTHING, WITH(plain_options), call_abort},
+        {"Abort", ARGUMENT_NOTHING, WITH(abort_options), call_abort},
         {"Approve", ARGUMENT_NOTHING, WITH(approve_options), call_approve},
         {"Reject", ARGUMENT_NOTHING, WITH(reject_options), call_reject},
         {"Provide", ARGUMENT_NOTHING, WITH(approve_options), call_provide},
@@ -219,6 +222,7 @@ static int read_call(sd_bus_message *m, const Verb *verb, VerbCall *c, sd_bus_er
         if (r < 0)
                 return r;
         c->who.override = c->override;                  /* which bus-authorize.c has seen */
+        c->who.opened_at = c->opened_at;
         if (c->fields)
                 r = type_fields(c, error);
         return r < 0 || !c->inputs ? r : type_inputs(c, error);

@@ -53,16 +53,18 @@ static int append_fields(sd_bus_message *m, const Json *fields) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-int answer_send(Ctl *c, const char *activity_path, const char *member, const Json *fields, const char *comment, sd_bus_error *error) {
+int answer_send(Ctl *c, const char *activity_path, const AnswerCall *call, sd_bus_error *error) {
         _cleanup_message_ sd_bus_message *m = NULL;
 
-        int r = client_new_call(c, activity_path, BUS_ACTIVITY, member, &m);
+        int r = client_new_call(c, activity_path, BUS_ACTIVITY, call->member, &m);
         if (r >= 0)
                 r = sd_bus_message_open_container(m, 'a', "{sv}");
-        if (r >= 0 && comment)
-                r = bus_append_option(m, "Comment", comment);
-        if (r >= 0 && json_length(fields) > 0)
-                r = append_fields(m, fields);
+        if (r >= 0 && call->comment)
+                r = bus_append_option(m, "Comment", call->comment);
+        if (r >= 0 && call->opened_at > 0)
+                r = sd_bus_message_append(m, "{sv}", "OpenedAt", "t", call->opened_at);
+        if (r >= 0 && json_length(call->fields) > 0)
+                r = append_fields(m, call->fields);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r < 0)

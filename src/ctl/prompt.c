@@ -191,7 +191,13 @@ static int send(Prompt *p, const char *comment) {
         _cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
         const Target t = {.run = p->run, .activity_path = p->path};
 
-        int r = answer_send(p->ctl, p->path, p->choice->member, p->fields, isempty(comment) ? NULL : comment, &error);
+        const AnswerCall call = {
+                .member = p->choice->member,
+                .fields = p->fields,
+                .comment = isempty(comment) ? NULL : comment,
+                .opened_at = (uint64_t) json_int(json_get(p->request, "openedAt")),
+        };
+        int r = answer_send(p->ctl, p->path, &call, &error);
         if (r >= 0)
                 return 1;
         bool gone = sd_bus_error_has_name(&error, BUS_ERROR_PREFIX "WrongState") ||

@@ -28,8 +28,8 @@ static int not_held(const Activity *a, char **ret_error) {
                            name, r->id, activity_state_to_string(a->state), r->id);
 }
 
-static int check_held(const Activity *a, char **ret_error) {
-        return activity_waiting_for(a) == WAITING_DECISION ? 0 : not_held(a, ret_error);
+static int check_held(const Activity *a, const Actor *who, char **ret_error) {
+        return activity_waiting_for(a) == WAITING_DECISION ? check_same_request(a, who, ret_error) : not_held(a, ret_error);
 }
 
 static int decide(Activity *a, const Stamp *now, const Actor *who, Resolution what, Json *outputs, const char *comment, Outcome *o) {
@@ -212,7 +212,7 @@ int run_retry(Run *r, Activity *a, const Stamp *now, const Actor *who, Runbook *
         bool changed = definition && !streq(definition->hash, r->runbook->hash);
         const Runbook *rb = changed ? definition : r->runbook;
         _cleanup_json_ Json *checked = NULL;
-        int k = check_held(a, ret_error);
+        int k = check_held(a, who, ret_error);
 
         if (k >= 0 && changed)
                 k = check_definition(r, rb, ret_error);
@@ -226,7 +226,7 @@ int run_retry(Run *r, Activity *a, const Stamp *now, const Actor *who, Runbook *
 }
 
 int run_ignore(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *outputs, const char *comment, Outcome *o, char **ret_error) {
-        int k = check_held(a, ret_error);
+        int k = check_held(a, who, ret_error);
 
         if (k < 0)
                 return k;
@@ -238,7 +238,7 @@ int run_ignore(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *ou
 }
 
 int run_abort(Run *r, Activity *a, const Stamp *now, const Actor *who, const char *comment, Outcome *o, char **ret_error) {
-        int k = check_held(a, ret_error);
+        int k = check_held(a, who, ret_error);
 
         return k < 0 ? k : decide(a, now, who, RESOLUTION_ABORT, NULL, comment, o);
 }

@@ -130,6 +130,7 @@ int activity_fails(const Decision *d, Activity *a, Json *error); /* for good, un
 int carry_out(const Decision *d, Activity *a);          /* what a person decided, but for a retry */
 
 /* run-verbs.c */
+int check_same_request(const Activity *a, const Actor *who, char **ret_error); /* -ESTALE: he has read one that is over */
 int verb_refuse(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4); /* r, with a sentence */
 int event_set_comment(Event *e, const char *comment);
 int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_t until, const char *comment, Outcome *o);

@@ -314,6 +314,14 @@ static int check_not_starter(const Run *r, const Actor *who, char **ret_error) {
         return 0;
 }
 
+/* A request that ended and was opened again under the same name is another one: nobody answers it who has read the one before. */
+int check_same_request(const Activity *a, const Actor *who, char **ret_error) {
+        if (who->opened_at == 0 || !a->request || a->request->opened_at == who->opened_at)
+                return 0;
+        return verb_refuse(ret_error, -ESTALE, _("What you answer was asked before and is over; activity %s of run %u asks again. Look at it first: runbookctl status %u"),
+                           a->def->name, a->run->id, a->run->id);
+}
+
 static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
         const Request *q = a->request;
         const StepDef *d;
@@ -321,6 +329,9 @@ static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, ch
 
         if (activity_waiting_for(a) != kind || activity_running_step(a) < 0)
                 return not_asked(a, kind, ret_error);
+        k = check_same_request(a, who, ret_error);
+        if (k < 0)
+                return k;
         d = &a->def->steps[activity_running_step(a)];
         if (!d->request.allow_starter && !who->override)
                 k = check_not_starter(a->run, who, ret_error);
@@ -414,8 +425,10 @@ int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool app
 
 int run_provide(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *given, const char *comment, Outcome *o, char **ret_error) {
         _cleanup_json_ Json *fields = NULL;
-        int k;
+        int k = check_same_request(a, who, ret_error);
 
+        if (k < 0)
+                return k;
         if (a->request && a->request->wanted)
                 return provide_wanted(r, a, now, who, given, comment, o, ret_error);
         k = check_person(a, WAITING_INPUT, who, ret_error);

@@ -249,6 +249,7 @@ typedef struct Actor {
         const char *user;
         const Login *login;                             /* NULL: not known */
         bool override;                                  /* answers although not asked, by a right of its own: kept in the history */
+        usec_t opened_at;                               /* of the request that was looked at before it is answered; 0: whichever is open */
 } Actor;
 
 /* An activity of a new run that another run did already. */

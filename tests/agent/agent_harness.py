@@ -228,9 +228,9 @@ class Runbookd(Service):
         return '(s)', (json.dumps({'canAnswer': all(a['uid'] != os.getuid() for a in r['answers']), **r}),)
 
     def act(self, path, how, options):
-        assert options == {}, options
-        if path not in self.requests:
-            raise Refusal(NAME + '.Error.WrongState', 'It waits for nobody.')
+        assert set(options) == {'OpenedAt'}, options
+        if path not in self.requests or self.requests[path]['openedAt'] != options['OpenedAt']:
+            raise Refusal(NAME + '.Error.WrongState', 'It waits for nobody, or asks something else now.')
         self.resolve(path, how)
         return None, None
 

@@ -62,9 +62,23 @@ class Shown(agent_harness.TestCase):
             wait_until(lambda: path not in self.daemon.requests, 'the answer')
             self.assertEqual([c[0] for c in self.daemon.called(member)], [path])
             # A password may be asked for, and nothing but the answer is said.
-            self.assertEqual([c[2:] for c in self.daemon.called(member)], [(({},), True)])
+            self.assertEqual([c[2:] for c in self.daemon.called(member)], [(({'OpenedAt': self.daemon.opened},), True)])
         # Looking asks for no password.
         self.assertEqual({c[3] for c in self.daemon.calls if c[1] in ('ListRequests', 'GetRequest')}, {False})
+
+    def test_asked_again_under_the_same_name(self):
+        """The button of a question that is over answers no later one, though that reads the same."""
+        self.start()
+        path = self.daemon.add(5, 'a', title='go on?')
+        n = self.screen.wait('go on?')
+        self.daemon.resolve(path, tell=False)
+        self.daemon.add(5, 'a', title='go on?', context='other words', tell=False)
+        self.screen.press(n, 'approve')
+        n = self.screen.wait('other words')
+        self.assertIn(path, self.daemon.requests)
+        self.screen.press(n, 'approve')
+        wait_until(lambda: path not in self.daemon.requests, 'the second answer')
+        self.assertEqual([c[2][0] for c in self.daemon.called('Approve')], [{'OpenedAt': self.daemon.opened - 1}, {'OpenedAt': self.daemon.opened}])
 
     def test_a_key_that_was_not_offered(self):
         self.start()

@@ -1,10 +1,11 @@
 """Activity objects: answers, requests, logs, properties."""
+import json
 import os
 
 import dbus
 
 import harness
-from harness import ACTIVITY, ASK, INVALID_ARGS
+from harness import ACTIVITY, ASK, INVALID_ARGS, wait_until
 
 FIELDS = '''
 phases:
@@ -29,6 +30,15 @@ phases:
         approval: {required: 2, timeout: 1h}
 '''
 
+AGAIN = '''
+phases:
+  - name: main
+    activities:
+      - name: sign-off
+        failurePolicy: hold
+        approval: {title: 'Go on?'}
+'''
+
 LOGS = '''
 phases:
   - name: main
@@ -47,7 +57,7 @@ class Activities(harness.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        for name, text in (('ask', ASK), ('fields', FIELDS), ('many', MANY), ('logs', LOGS)):
+        for name, text in (('ask', ASK), ('fields', FIELDS), ('many', MANY), ('again', AGAIN), ('logs', LOGS)):
             cls.daemon.write_runbook(name, text)
 
     def asking(self, runbook='ask', **kwargs):
@@ -105,6 +115,23 @@ class Activities(harness.TestCase):
             run.approve('ask')
         self.assertEqual(run.get('State'), 'on-hold')
         run.call('Cancel', 'a{sv}', {})
+
+    def test_answer_to_an_earlier_request(self):
+        """Who has read a request answers that one, and not what the activity asks after it."""
+        run = self.asking('again')
+        opened = json.loads(run.activity('sign-off', 'GetRequest'))['openedAt']
+        run.activity('sign-off', 'Reject', 'a{sv}', {'OpenedAt': dbus.UInt64(opened)})
+        wait_until(lambda: run.activity_get('sign-off', 'WaitingFor') == 'decision', 'the decision')
+        with self.error('WrongState'):
+            run.activity('sign-off', 'Abort', 'a{sv}', {'OpenedAt': dbus.UInt64(opened)})
+        run.activity('sign-off', 'Retry', 'a{sv}', {})
+        wait_until(lambda: run.activity_get('sign-off', 'WaitingFor') == 'approval', 'the second question')
+        for method in ('Approve', 'Reject'):
+            with self.error('WrongState'):
+                run.activity('sign-off', method, 'a{sv}', {'OpenedAt': dbus.UInt64(opened)})
+        opened = json.loads(run.activity('sign-off', 'GetRequest'))['openedAt']
+        run.activity('sign-off', 'Approve', 'a{sv}', {'OpenedAt': dbus.UInt64(opened)})
+        self.assertEqual(run.wait_ended(), 'success')
 
     def test_options(self):
         run = self.asking()

@@ -392,14 +392,14 @@ class Follow(Base):
         t.wait_for('Why?')
         t.type('disk was full', 'Enter')
         t.wait_for('decided: retry; disk was full', 'attempt 2 (manual)')
-        self.assertEqual([c['args'] for c in self.fake.calls('Retry')], [[{'Comment': 'disk was full'}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Retry')], [[{'OpenedAt': T0, 'Comment': 'disk was full'}]])
         self.fake.beat(run, 'held')                     # it fails again, and it is asked again
         t.wait_for('attempt 2 (manual)', '[l]ater? ')
         t.type('abort', 'Enter')
         t.wait_for('Why?')
         t.type('Enter')
         t.wait_for('decided: abort')
-        self.assertEqual([c['args'] for c in self.fake.calls('Abort')], [[{}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Abort')], [[{'OpenedAt': T0}]])
         self.fake.beat(run, 'end', 'failed')
         self.assertEqual(t.wait_exit(), 1)
 
@@ -407,7 +407,7 @@ class Follow(Base):
         t, run = self.asked()
         t.type('i', 'Enter', 'known', 'Enter')
         t.wait_for('decided: ignore; known')
-        self.assertEqual([c['args'] for c in self.fake.calls('Ignore')], [[{'Comment': 'known'}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Ignore')], [[{'OpenedAt': T0, 'Comment': 'known'}]])
         self.fake.beat(run, 'end', 'partial-success')
         self.assertEqual(t.wait_exit(), 2)
 
@@ -463,7 +463,7 @@ class Watch(Base):
         t.wait_for('Why?')
         t.type('fixed', 'Enter')
         t.wait_for('ship, run %d: running' % run, 'attempt 2 (manual)')
-        self.assertEqual([c['args'] for c in self.fake.calls('Retry')], [[{'Comment': 'fixed'}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Retry')], [[{'OpenedAt': T0, 'Comment': 'fixed'}]])
         self.fake.beat(run, 'end')
         self.assertEqual(t.wait_exit(), 0)
 

@@ -6,7 +6,7 @@ import signal
 import unittest
 
 from cli_harness import ESCAPE, TestCase, main, wait_until
-from fake_daemon import HOSTILE, ME, RUN
+from fake_daemon import HOSTILE, ME, RUN, T0
 
 AWAY_MAX = 30.0                                 # as in attend.h
 
@@ -165,7 +165,7 @@ class OnTerminal(Base):
         t.wait_for('"level" wants a value of type integer')
         t.type('7', 'Enter')
         t.wait_for('answered: approve')
-        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'Fields': {'note': 'all good', 'level': 7}}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'OpenedAt': T0, 'Fields': {'note': 'all good', 'level': 7}}]])
         self.fake.beat(run, 'end')
         self.assertEqual(t.wait_exit(), 0)
         t.wait_for('Run %d (ship) ended: success' % run)
@@ -178,7 +178,7 @@ class OnTerminal(Base):
         t.wait_for('[3]:')
         t.type('Enter')
         t.wait_for('answered: approve')
-        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'Fields': {'note': 'n'}}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'OpenedAt': T0, 'Fields': {'note': 'n'}}]])
         self.fake.beat(run, 'end')
         t.wait_exit()
 
@@ -192,7 +192,7 @@ class OnTerminal(Base):
         t.wait_for('note (string) [wrong]: better')
         t.type('Enter')
         t.wait_for('answered: approve')
-        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'Fields': {'note': note}}] for note in ('wrong', 'better')])
+        self.assertEqual([c['args'] for c in self.fake.calls('Approve')], [[{'OpenedAt': T0, 'Fields': {'note': note}}] for note in ('wrong', 'better')])
         self.fake.beat(run, 'end')
         self.assertEqual(t.wait_exit(), 0)
 
@@ -202,7 +202,7 @@ class OnTerminal(Base):
         t.wait_for('Why?')
         t.type('not today', 'Enter')
         t.wait_for('answered: reject; not today')
-        self.assertEqual([c['args'] for c in self.fake.calls('Reject')], [[{'Comment': 'not today'}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Reject')], [[{'OpenedAt': T0, 'Comment': 'not today'}]])
         self.fake.beat(run, 'end', 'rejected')
         self.assertEqual(t.wait_exit(), 1)
 

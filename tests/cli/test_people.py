@@ -4,7 +4,7 @@ import json
 import os
 
 from cli_harness import TestCase, Terminal, main, program, wait_until
-from fake_daemon import ASKED, AUDITED, COUNTED, FORM, HOSTILE, ME, MY_GROUP, WANTING
+from fake_daemon import ASKED, AUDITED, COUNTED, FORM, HOSTILE, ME, MY_GROUP, T0, WANTING
 from test_output import squeezed
 
 PATH = '/org/runbookd1/run/%d/activity/%s'
@@ -249,7 +249,7 @@ class Follow(Base):
         t.wait_for('level (integer) [4]:')
         t.type('Enter')
         t.wait_for('answered: provide')
-        self.assertEqual([c['args'] for c in self.fake.calls('Provide')], [[{'Fields': {'note': note, 'level': 4}}] for note in ('wrong', 'better')])
+        self.assertEqual([c['args'] for c in self.fake.calls('Provide')], [[{'OpenedAt': T0, 'Fields': {'note': note, 'level': 4}}] for note in ('wrong', 'better')])
         self.end(t, run)
 
     def test_inputs_of_the_run(self):
@@ -260,7 +260,7 @@ class Follow(Base):
         t.wait_for('count (integer):')
         t.type('2', 'Enter')
         t.wait_for('inputs changed')
-        self.assertEqual([c['args'] for c in self.fake.calls('Provide')], [[{'Fields': {'version': '2', 'count': 2}}]])
+        self.assertEqual([c['args'] for c in self.fake.calls('Provide')], [[{'OpenedAt': T0, 'Fields': {'version': '2', 'count': 2}}]])
         self.end(t, run)
 
     def test_given_elsewhere(self):

@@ -66,6 +66,29 @@ static void test_not_held(void **state) {
         fixture_done(&f);
 }
 
+/* The failure that somebody has read is not the one that is held now. */
+static void test_earlier_failure(void **state) {
+        Actor late = bob;
+        char *retry = NULL, *ignore = NULL, *abort_ = NULL;
+        Activity *a;
+        Fixture f;
+        int r;
+
+        init_held(&f);
+        a = fixture_activity(&f, "a");
+        late.opened_at = a->request->opened_at - 1;
+        r = run_retry(f.run, a, &f.now, &late, NULL, NULL, NULL, &f.outcome, &retry);
+        assert_refused(&f, r, -ESTALE, retry);
+        r = run_ignore(f.run, a, &f.now, &late, NULL, NULL, &f.outcome, &ignore);
+        assert_refused(&f, r, -ESTALE, ignore);
+        r = run_abort(f.run, a, &f.now, &late, NULL, &f.outcome, &abort_);
+        assert_refused(&f, r, -ESTALE, abort_);
+        late.opened_at++;
+        abort_ = NULL;
+        assert_ok(run_abort(f.run, a, &f.now, &late, NULL, &f.outcome, &abort_));
+        fixture_done(&f);
+}
+
 static void test_decided(void **state) {
         char *error = NULL;
         Fixture f;
@@ -239,7 +262,7 @@ static void test_definition_keeps_activities(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_not_held),
+                cmocka_unit_test(test_not_held), cmocka_unit_test(test_earlier_failure),
                 cmocka_unit_test(test_decided),
                 cmocka_unit_test(test_ignore_outputs),
                 cmocka_unit_test(test_comment_is_cut),

@@ -191,6 +191,38 @@ static void test_answers(void **state) {
         fixture_done(&f);
 }
 
+/* An answer that says which request it is for is for no other. */
+static void test_answer_to_an_earlier_request(void **state) {
+        _cleanup_free_ char *error = NULL;
+        Actor late = bob;
+        Fixture f;
+
+        fixture_init(&f, asking);
+        fixture_turn(&f);
+        late.opened_at = fixture_activity(&f, "a")->request->opened_at - 1;
+        assert_refused(&f, "a", &late, "{\"n\":1}", -ESTALE, "activity a of run 7 asks again");
+        late.opened_at++;
+        assert_ok(answer(&f, "a", &late, true, "{\"n\":1}", &error));
+        fixture_done(&f);
+}
+
+static void test_inputs_for_an_earlier_request(void **state) {
+        _cleanup_free_ char *error = NULL;
+        _cleanup_json_ Json *fields = json_new_object();
+        Actor late = bob;
+        Fixture f;
+
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, input: {fields: {n: {type: integer}}}}]}]");
+        fixture_turn(&f);
+        late.opened_at = fixture_activity(&f, "a")->request->opened_at + 1;
+        assert_int_equal(run_provide(f.run, fixture_activity(&f, "a"), &f.now, &late, fields, NULL, &f.outcome, &error), -ESTALE);
+        assert_non_null(strstr(error, "asks again"));
+        assert_int_equal(f.outcome.n_events, 0);
+        late.opened_at--;
+        assert_ok(run_provide(f.run, fixture_activity(&f, "a"), &f.now, &late, fields, NULL, &f.outcome, &error));
+        fixture_done(&f);
+}
+
 static void assert_may(const Fixture *f, const char *activity, const Actor *who, int expected) {
         _cleanup_free_ char *text = NULL;
 
@@ -281,6 +313,8 @@ int main(void) {
                 cmocka_unit_test(test_stopped),
                 cmocka_unit_test(test_cancel),
                 cmocka_unit_test(test_answers),
+                cmocka_unit_test(test_answer_to_an_earlier_request),
+                cmocka_unit_test(test_inputs_for_an_earlier_request),
                 cmocka_unit_test(test_who_may_answer),
                 cmocka_unit_test(test_rejection_needs_no_fields),
                 cmocka_unit_test(test_comment_is_cut),
