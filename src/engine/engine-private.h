@@ -138,6 +138,7 @@ struct EngineRun {
         Job *jobs;
         uint64_t turn;                                  /* the last turn that touched it */
         bool is_new;                                    /* not in the store yet */
+        bool unannounced;                               /* new, and nobody was told of it but who has started it */
         bool recovering;                                /* what was running when the daemon died is not stored as interrupted yet */
         bool workspace_made;
         bool in_starts, in_stale, in_copies;

@@ -108,16 +108,30 @@ static void tell_requests(Engine *e, const Turn *t) {
         }
 }
 
+static void announce(Engine *e, EngineRun *er) {
+        er->unannounced = false;
+        TELL(e, run_added, e->observer_userdata, er->run);
+}
+
+/* A run whose start waits is announced with what it does first, so that a burst of starts is answered before the rest of the world hears
+ * of it, and one signal tells what else would take two. */
+static void tell_new_runs(Engine *e, Turn *t) {
+        for (size_t i = 0; i < t->n_runs; i++) {
+                EngineRun *er = t->runs[i].run;
+
+                er->is_new = false;
+                if (er->unannounced && !er->in_starts)
+                        announce(e, er);
+        }
+}
+
 static void tell_runs(Engine *e, Turn *t) {
-        for (size_t i = 0; i < t->n_runs; i++)
-                if (t->runs[i].run->is_new) {
-                        t->runs[i].run->is_new = false;
-                        TELL(e, run_added, e->observer_userdata, t->runs[i].run->run);
-                }
+        tell_new_runs(e, t);
         tell_definitions(e, t);
         tell_activities(e, t);
         for (size_t i = 0; i < t->n_runs; i++)
-                TELL(e, run_changed, e->observer_userdata, t->runs[i].run->run);
+                if (!t->runs[i].run->unannounced)
+                        TELL(e, run_changed, e->observer_userdata, t->runs[i].run->run);
         tell_requests(e, t);
         for (size_t i = 0; i < t->n_runs; i++)
                 if (run_state_is_terminal(t->runs[i].run->run->state))
@@ -154,7 +168,7 @@ static void tell_counts(Engine *e) {
 
 void publish_new_run(Engine *e, EngineRun *er) {
         er->is_new = false;
-        TELL(e, run_added, e->observer_userdata, er->run);
+        announce(e, er);
 }
 
 void publish_end(Engine *e, uint32_t id) {

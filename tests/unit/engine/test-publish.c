@@ -140,6 +140,61 @@ static void test_no_observer(void **state) {
         assert_int_equal(world_stored_state(w, run), RUN_SUCCESS);
 }
 
+/* Who starts it is answered at once; everybody else hears of it with what it does first, and only once. */
+static void test_start_that_waits(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *first = NULL, *second = NULL;
+        Ticket ticket;
+
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        assert_int_equal(world_try_start(w, "sign", NULL, &ticket, &first), VERDICT_OK);
+        assert_int_equal(world_try_start(w, "chain", NULL, &ticket, &second), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        assert_true(world_traced(w, "committed 2 0"));
+        assert_false(world_traced(w, "added 1"));
+        assert_false(world_traced(w, "run 1 queued"));
+        world_turn(w);
+        for (uint32_t run = 1; run <= 2; run++) {
+                char line[32];
+                (void) snprintf(line, sizeof line, "added %u", run);
+                assert_int_equal(world_trace_count(w, line), 1);
+        }
+        assert_true(world_trace_find(w, "added 1") < world_trace_find(w, "run 1 on-hold"));
+}
+
+static void test_cancelled_while_it_waits(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *first = NULL, *second = NULL;
+        Ticket ticket;
+
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        assert_int_equal(world_try_start(w, "sign", NULL, &ticket, &first), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        assert_int_equal(engine_cancel(w->engine, 1, &world_actor, NULL, &ticket, &second), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        assert_int_equal(world_trace_count(w, "added 1"), 1);
+        assert_true(world_trace_find(w, "added 1") < world_trace_find(w, "finished 1 cancelled"));
+}
+
+/* What it does first can't be written: it is announced when it can. */
+static void test_announced_after_a_failure(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        assert_int_equal(world_try_start(w, "sign", NULL, &ticket, &message), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        world_fail(w);
+        world_turn(w);
+        assert_int_equal(w->engine->storage, STORAGE_FAILING);
+        assert_false(world_traced(w, "added 1"));
+        fault_disarm();
+        world_wait(w, "added 1");
+        assert_int_equal(world_trace_count(w, "added 1"), 1);
+        assert_int_equal(world_stored_state(w, 1), RUN_ON_HOLD);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 engine_test(test_steps_are_no_change),
@@ -150,6 +205,9 @@ int main(void) {
                 engine_test(test_resume_tells_all),
                 engine_test(test_run_retry_tells_all),
                 engine_test(test_no_observer),
+                engine_test(test_start_that_waits),
+                engine_test(test_cancelled_while_it_waits),
+                engine_test(test_announced_after_a_failure),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
