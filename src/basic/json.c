@@ -417,6 +417,14 @@ static void put_value(Writer *w, const Json *j, unsigned depth) {
         }
 }
 
+void json_write(StrBuf *b, const Json *j) {
+        put_value(&(Writer) {.text = b, .max = SIZE_MAX}, j, 0);
+}
+
+void json_write_string(StrBuf *b, const char *s) {
+        put_string(&(Writer) {.text = b, .max = SIZE_MAX}, s, strlen(s));
+}
+
 char *json_to_string(const Json *j, bool pretty) {
         _cleanup_strbuf_ StrBuf b = {};
         Writer w = {.text = &b, .max = SIZE_MAX, .pretty = pretty};

@@ -2,7 +2,7 @@
  * take one borrow it unless their comment says "takes". A JSON null is the NULL pointer, as in json-c. Integers are int64, other numbers double. */
 #pragma once
 
-#include "macros.h"
+#include "strbuf.h"
 
 typedef struct json_object Json;
 
@@ -50,6 +50,8 @@ int json_compare_numbers(const Json *a, const Json *b); /* <0, 0, >0; exact, wha
 Json *json_copy(const Json *j);                         /* deep */
 /* Compact, and with `pretty` two-space indented; new string; slashes not escaped. */
 char *json_to_string(const Json *j, bool pretty);
+void json_write(StrBuf *b, const Json *j);              /* appends the compact form */
+void json_write_string(StrBuf *b, const char *s);       /* the same of a string */
 char *json_members_to_string(const Json *a, const Json *b); /* one object of the members of both; they have none in common, either may be NULL */
 /* Strict JSON text of n bytes, nesting at most 64. -EINVAL: not JSON; duplicate keys refused. */
 int json_parse(const char *text, size_t n, Json **ret);

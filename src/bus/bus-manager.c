@@ -125,7 +125,7 @@ static int invalid_runbook(const char *name, const char *file, const Diagnostics
 static int method_get_runbook(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(runbook_unrefp) Runbook *k = NULL;
         _cleanup_diag_ Diagnostics d = {};
-        _cleanup_json_ Json *j = NULL;
+        _cleanup_free_ char *text = NULL;
         Bus *b = userdata;
         const char *name, *file = NULL;
         int r = sd_bus_message_read_basic(m, 's', &name);
@@ -136,11 +136,10 @@ static int method_get_runbook(sd_bus_message *m, void *userdata, sd_bus_error *e
                 return no_such_runbook(b, name, error);
         if (r == -EINVAL)
                 return invalid_runbook(name, file, &d, error);
-        if (r >= 0)
-                r = runbook_to_json(k, &j);
-        if (r >= 0 && file)
-                r = json_set_string(j, "file", file);
-        return r < 0 ? r : bus_reply_json(m, j, error);
+        if (r < 0)
+                return r;
+        text = runbook_to_json(k, file);
+        return bus_reply_text(m, text, error);
 }
 
 /* ---- runs ---- */

@@ -75,6 +75,7 @@ int bus_finish(Bus *b, sd_bus_message *m, sd_bus_error *error, int r, const char
 void bus_replies_decide(Bus *b, Ticket ticket, int result);
 void bus_replies_drop(Bus *b);
 int bus_reply_json(sd_bus_message *m, const Json *j, sd_bus_error *error);      /* as text; TooLarge over REPLY_SIZE_MAX */
+int bus_reply_text(sd_bus_message *m, const char *text, sd_bus_error *error);   /* the same of what is text already; NULL: out of memory */
 
 /* bus-verb.c */
 /* Every method that moves a run or an activity and is in the table there. */

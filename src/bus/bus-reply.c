@@ -71,6 +71,10 @@ void bus_replies_drop(Bus *b) {
 
 int bus_reply_json(sd_bus_message *m, const Json *j, sd_bus_error *error) {
         _cleanup_free_ char *text = json_to_string(j, false);
+        return bus_reply_text(m, text, error);
+}
+
+int bus_reply_text(sd_bus_message *m, const char *text, sd_bus_error *error) {
         if (!text)
                 return -ENOMEM;
         if (strlen(text) > REPLY_SIZE_MAX)

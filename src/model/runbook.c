@@ -2,6 +2,7 @@
 #include "runbook.h"
 
 #include "fd-util.h"
+#include "json-text.h"
 #include "number.h"
 #include "runbook-parse.h"
 
@@ -211,146 +212,135 @@ int activity_def_find_step(const ActivityDef *a, const char *s) {
         return find_by_number(a, s);
 }
 
-#define LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
-#define ALNUM LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define NAME_LENGTH_MAX 64u
 
-static bool name_is_of(const char *s, const char *first, const char *more) {
-        size_t n = strspn(s, more);
+static bool is_letter_or_digit(char c, bool capitals) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (capitals && c >= 'A' && c <= 'Z');
+}
 
-        return n >= 1 && n <= 64 && s[n] == 0 && strchr(first, s[0]);
+static bool name_is_of(const char *s, bool capitals) {
+        size_t n = 0;
+
+        while (n <= NAME_LENGTH_MAX && (is_letter_or_digit(s[n], capitals) || s[n] == '.' || s[n] == '_' || s[n] == '-'))
+                n++;
+        return n <= NAME_LENGTH_MAX && s[n] == 0 && is_letter_or_digit(s[0], capitals);
 }
 
 bool runbook_name_is_valid(const char *s) {
-        return name_is_of(s, LOWER, LOWER "._-");
+        return name_is_of(s, false);
 }
 
 bool object_name_is_valid(const char *s) {
-        return name_is_of(s, ALNUM, ALNUM "._-");
+        return name_is_of(s, true);
 }
 
-static int options_to_json(const InputSpec *s, Json *o) {
-        _cleanup_json_ Json *l = json_new_array();
-        int k = l ? 0 : -ENOMEM;
-
-        for (char **i = s->options; k >= 0 && *i; i++) {
-                Json *v = json_new_string(*i);
-                k = v ? json_append(l, v) : -ENOMEM;
-        }
-        return k < 0 ? k : json_set(o, "options", TAKE_PTR(l));
+static void write_names(StrBuf *b, const char *key, char *const *names) {
+        json_text_open(b, key, '[');
+        for (char *const *n = names; n && *n; n++)
+                json_text_string(b, NULL, *n);
+        json_text_close(b, ']');
 }
 
-static int input_to_json(const InputSpec *s, Json **ret) {
-        _cleanup_json_ Json *o = json_new_object();
-
-        if (!o || json_set_string(o, "name", s->name) < 0 || json_set_string(o, "type", input_type_to_string(s->type)) < 0 ||
-            json_set_string(o, "description", s->description) < 0 || json_set_bool(o, "required", s->required) < 0 ||
-            json_set_bool(o, "secret", s->secret) < 0 || json_set_bool(o, "fixed", s->fixed) < 0 ||
-            (s->has_default && json_set(o, "default", json_ref(s->default_value)) < 0) ||
-            (s->pattern_text && json_set_string(o, "pattern", s->pattern_text) < 0) || (s->options && options_to_json(s, o) < 0) ||
-            (s->minimum && json_set(o, "minimum", json_ref(s->minimum)) < 0) ||
-            (s->maximum && json_set(o, "maximum", json_ref(s->maximum)) < 0))
-                return -ENOMEM;
-        *ret = TAKE_PTR(o);
-        return 0;
+static void write_input(StrBuf *b, const InputSpec *s) {
+        json_text_open(b, NULL, '{');
+        json_text_string(b, "name", s->name);
+        json_text_string(b, "type", input_type_to_string(s->type));
+        json_text_string(b, "description", s->description);
+        json_text_bool(b, "required", s->required);
+        json_text_bool(b, "secret", s->secret);
+        json_text_bool(b, "fixed", s->fixed);
+        if (s->has_default)
+                json_text_value(b, "default", s->default_value);
+        if (s->pattern_text)
+                json_text_string(b, "pattern", s->pattern_text);
+        if (s->options)
+                write_names(b, "options", s->options);
+        if (s->minimum)
+                json_text_value(b, "minimum", s->minimum);
+        if (s->maximum)
+                json_text_value(b, "maximum", s->maximum);
+        json_text_close(b, '}');
 }
 
-static int step_to_json(const StepDef *s, Json **ret) {
-        _cleanup_json_ Json *o = json_new_object();
-
-        if (!o || json_set_string(o, "name", s->name) < 0 || json_set_string(o, "id", s->id) < 0 ||
-            json_set_string(o, "hook", step_list_to_string(s->list)) < 0 || json_set_string(o, "kind", step_kind_to_string(s->kind)) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(o);
-        return 0;
+static void write_step(StrBuf *b, const StepDef *s) {
+        json_text_open(b, NULL, '{');
+        json_text_string(b, "name", s->name);
+        json_text_string(b, "id", s->id);
+        json_text_string(b, "hook", step_list_to_string(s->list));
+        json_text_string(b, "kind", step_kind_to_string(s->kind));
+        json_text_close(b, '}');
 }
 
-/* Sets object[key] to the array of what `make` gives for each of n elements of `size` bytes. */
-static int list_to_json(Json *object, const char *key, const void *items, size_t n, size_t size, int (*make)(const void *item, Json **ret)) {
-        _cleanup_json_ Json *l = json_new_array();
-
-        if (!l)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++) {
-                Json *o;
-                if (make((const uint8_t *) items + i * size, &o) < 0 || json_append(l, o) < 0)
-                        return -ENOMEM;
-        }
-        return json_set(object, key, TAKE_PTR(l));
+static void write_activity(StrBuf *b, const ActivityDef *a) {
+        json_text_open(b, NULL, '{');
+        json_text_string(b, "name", a->name);
+        json_text_string(b, "description", a->description);
+        json_text_string(b, "failurePolicy", failure_policy_to_string(a->failure_policy));
+        json_text_uint(b, "retries", a->retry.max);
+        json_text_string(b, "onInterrupt", on_interrupt_to_string(a->on_interrupt));
+        json_text_string(b, "resume", a->resume_step ? "step" : "activity");
+        json_text_open(b, "steps", '[');
+        for (unsigned i = 0; i < a->n_steps; i++)
+                write_step(b, a->steps + i);
+        json_text_close(b, ']');
+        json_text_close(b, '}');
 }
 
-static int make_step(const void *item, Json **ret) {
-        return step_to_json(item, ret);
-}
-
-static int make_input(const void *item, Json **ret) {
-        return input_to_json(item, ret);
-}
-
-static int make_activity(const void *item, Json **ret) {
-        const ActivityDef *a = item;
-        _cleanup_json_ Json *o = json_new_object();
-
-        if (!o || json_set_string(o, "name", a->name) < 0 || json_set_string(o, "description", a->description) < 0 ||
-            json_set_string(o, "failurePolicy", failure_policy_to_string(a->failure_policy)) < 0 || json_set_uint(o, "retries", a->retry.max) < 0 ||
-            json_set_string(o, "onInterrupt", on_interrupt_to_string(a->on_interrupt)) < 0 ||
-            json_set_string(o, "resume", a->resume_step ? "step" : "activity") < 0 ||
-            list_to_json(o, "steps", a->steps, a->n_steps, sizeof(StepDef), make_step) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(o);
-        return 0;
-}
-
-static int phase_to_json(const Runbook *r, const PhaseDef *p, Json **ret) {
-        _cleanup_json_ Json *o = json_new_object();
-
-        if (!o || json_set_string(o, "name", p->name) < 0 || json_set_string(o, "description", p->description) < 0 ||
-            json_set_bool(o, "critical", p->critical) < 0 ||
-            list_to_json(o, "activities", r->activities + p->first_activity, p->n_activities, sizeof(ActivityDef), make_activity) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(o);
-        return 0;
-}
-
-static int phases_to_json(const Runbook *r, Json *object) {
-        _cleanup_json_ Json *l = json_new_array();
-
-        if (!l)
-                return -ENOMEM;
-        for (unsigned i = 0; i < r->n_phases; i++) {
-                Json *o;
-                if (phase_to_json(r, r->phases + i, &o) < 0 || json_append(l, o) < 0)
-                        return -ENOMEM;
-        }
-        return json_set(object, "phases", TAKE_PTR(l));
+static void write_phase(StrBuf *b, const Runbook *r, const PhaseDef *p) {
+        json_text_open(b, NULL, '{');
+        json_text_string(b, "name", p->name);
+        json_text_string(b, "description", p->description);
+        json_text_bool(b, "critical", p->critical);
+        json_text_open(b, "activities", '[');
+        for (unsigned i = 0; i < p->n_activities; i++)
+                write_activity(b, r->activities + p->first_activity + i);
+        json_text_close(b, ']');
+        json_text_close(b, '}');
 }
 
 /* What follows failures; a list, since a runbook may have triggers of other kinds. */
-static int triggers_to_json(const Runbook *r, Json *object) {
-        _cleanup_json_ Json *l = json_new_array(), *t = json_new_object(), *names = json_new_array();
-        int k = l && t && names ? 0 : -ENOMEM;
-
-        for (char **n = r->on_failure_of; k >= 0 && n && *n; n++) {
-                Json *s = json_new_string(*n);
-                k = s ? json_append(names, s) : -ENOMEM;
+static void write_triggers(StrBuf *b, const Runbook *r) {
+        json_text_open(b, "triggers", '[');
+        if (r->on_failure) {
+                json_text_open(b, NULL, '{');
+                write_names(b, "onFailureOf", r->on_failure_of);
+                if (r->on_failure_inputs)
+                        json_text_value(b, "inputs", r->on_failure_inputs);
+                else {
+                        json_text_open(b, "inputs", '{');
+                        json_text_close(b, '}');
+                }
+                json_text_close(b, '}');
         }
-        if (k >= 0)
-                k = json_set(t, "onFailureOf", TAKE_PTR(names));
-        if (k >= 0)
-                k = json_set(t, "inputs", r->on_failure_inputs ? json_ref(r->on_failure_inputs) : json_new_object());
-        if (k >= 0 && r->on_failure)
-                k = json_append(l, TAKE_PTR(t));
-        return k < 0 ? k : json_set(object, "triggers", TAKE_PTR(l));
+        json_text_close(b, ']');
 }
 
-int runbook_to_json(const Runbook *r, Json **ret) {
-        _cleanup_json_ Json *o = json_new_object(), *text = json_new_string_n(r->text, r->text_size);
+static void write_lists(StrBuf *b, const Runbook *r) {
+        write_triggers(b, r);
+        json_text_open(b, "inputs", '[');
+        for (size_t i = 0; i < r->n_inputs; i++)
+                write_input(b, r->inputs + i);
+        json_text_close(b, ']');
+        json_text_open(b, "phases", '[');
+        for (unsigned i = 0; i < r->n_phases; i++)
+                write_phase(b, r, r->phases + i);
+        json_text_close(b, ']');
+}
 
-        if (!o || !text || json_set_string(o, "name", r->name) < 0 || json_set_string(o, "description", r->description) < 0 ||
-            json_set_string(o, "version", r->version) < 0 || json_set_uint(o, "retries", r->retry.max) < 0 ||
-            json_set_string(o, "partialSuccess", partial_success_to_string(r->partial_success)) < 0 || triggers_to_json(r, o) < 0 ||
-            list_to_json(o, "inputs", r->inputs, r->n_inputs, sizeof(InputSpec), make_input) < 0 || phases_to_json(r, o) < 0 ||
-            json_set_string(o, "format", r->format == TREE_JSON ? "json" : "yaml") < 0 || json_set(o, "text", TAKE_PTR(text)) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(o);
-        return 0;
+char *runbook_to_json(const Runbook *r, const char *file) {
+        _cleanup_strbuf_ StrBuf b = {};
+
+        json_text_open(&b, NULL, '{');
+        json_text_string(&b, "name", r->name);
+        json_text_string(&b, "description", r->description);
+        json_text_string(&b, "version", r->version);
+        json_text_uint(&b, "retries", r->retry.max);
+        json_text_string(&b, "partialSuccess", partial_success_to_string(r->partial_success));
+        write_lists(&b, r);
+        json_text_string(&b, "format", r->format == TREE_JSON ? "json" : "yaml");
+        json_text_string(&b, "text", r->text);
+        if (file)
+                json_text_string(&b, "file", file);
+        json_text_close(&b, '}');
+        return strbuf_take(&b);
 }

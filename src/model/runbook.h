@@ -199,5 +199,6 @@ const PhaseDef *runbook_phase(const Runbook *r, const char *name);
 int activity_def_find_step(const ActivityDef *a, const char *s);
 bool runbook_name_is_valid(const char *s) _pure_;       /* [a-z0-9][a-z0-9._-]{0,63} */
 bool object_name_is_valid(const char *s) _pure_;        /* [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
-/* JSON of the definition for GetRunbook: {name, description, version, file?, inputs:[…], phases:[{name, activities:[…]}], text}. */
-int runbook_to_json(const Runbook *r, Json **ret);
+/* JSON text of the definition for GetRunbook: {name, description, version, inputs:[…], phases:[{name, activities:[…]}], text, file?}; file: the path, or
+ * NULL. New string, NULL on out of memory. */
+char *runbook_to_json(const Runbook *r, const char *file);

@@ -27,7 +27,7 @@ static void look_up(const Runbook *rb) {
 static void parse(const uint8_t *data, size_t size, TreeFormat format) {
         _cleanup_diag_ Diagnostics d = {};
         _cleanup_(runbook_unrefp) Runbook *rb = NULL;
-        _cleanup_json_ Json *json = NULL;
+        _cleanup_free_ char *json = NULL;
         int r = runbook_parse((const char *) data, size, format, NULL, &d, &rb);
 
         check(r == 0 || r == -EINVAL || r == -ENOMEM);
@@ -38,7 +38,8 @@ static void parse(const uint8_t *data, size_t size, TreeFormat format) {
                 return;
         runbook_lint(rb, &d);
         check(d.n_errors == 0);
-        check(runbook_to_json(rb, &json) >= 0);
+        json = runbook_to_json(rb, NULL);
+        check(json != NULL);
         look_up(rb);
 }
 
