@@ -113,11 +113,8 @@ static bool key_equal(const Table *t, Key a, Key b) {
         return t->strings ? streq(a.string, b.string) : a.integer == b.integer;
 }
 
-static Entry *table_find(const Table *t, Key key) {
-        if (t->n_entries == 0)
-                return NULL;
-
-        uint64_t h = table_hash(t, key);
+/* In a table that has entries. */
+static Entry *table_find_hashed(const Table *t, Key key, uint64_t h) {
         for (size_t i = h & (t->capacity - 1);; i = (i + 1) & (t->capacity - 1)) {
                 Entry *e = t->entries + i;
                 if (e->hash == HASH_EMPTY)
@@ -125,6 +122,10 @@ static Entry *table_find(const Table *t, Key key) {
                 if (e->hash == h && key_equal(t, e->key, key))
                         return e;
         }
+}
+
+static Entry *table_find(const Table *t, Key key) {
+        return t->n_entries > 0 ? table_find_hashed(t, key, table_hash(t, key)) : NULL;
 }
 
 /* For an entry known not to be there, in a table known to have room. */
@@ -157,12 +158,13 @@ static int table_make_room(Table *t) {
 }
 
 static int table_put(Table *t, Key key, void *value) {
-        if (table_find(t, key))
+        uint64_t h = table_hash(t, key);
+        if (t->n_entries > 0 && table_find_hashed(t, key, h))
                 return -EEXIST;
         int r = table_make_room(t);
         if (r < 0)
                 return r;
-        table_insert(t, (Entry) {.hash = table_hash(t, key), .key = key, .value = value});
+        table_insert(t, (Entry) {.hash = h, .key = key, .value = value});
         return 0;
 }
 

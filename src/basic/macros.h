@@ -65,8 +65,9 @@ static inline void closep(int *fd) {
 }
 #define _cleanup_close_ _cleanup_(closep)
 
+/* Most texts that differ differ in their first character, and that is seen without a call. */
 static inline bool streq(const char *a, const char *b) {
-        return strcmp(a, b) == 0;
+        return *a == *b && strcmp(a, b) == 0;
 }
 static inline bool streq_ptr(const char *a, const char *b) {
         return a == b || (a && b && strcmp(a, b) == 0);
@@ -87,7 +88,9 @@ static inline const char *endswith(const char *s, const char *suffix) {
         return n >= m && memcmp(s + n - m, suffix, m) == 0 ? s + n - m : NULL;
 }
 
-/* Makes room for at least `need` elements (amortised doubling); the pointer and the allocation count are updated. */
-#define GREEDY_REALLOC(array, allocated, need) greedy_realloc((void **) &(array), &(allocated), (need), sizeof((array)[0]))
+/* Makes room for at least `need` elements (amortised doubling); the pointer and the allocation count are updated. `need` is evaluated
+ * twice. */
+#define GREEDY_REALLOC(array, allocated, need) \
+        ((need) <= (allocated) || greedy_realloc((void **) &(array), &(allocated), (need), sizeof((array)[0])))
 /* The same, and the new memory is zeroed. Returns false on out of memory. */
 bool greedy_realloc(void **p, size_t *allocated, size_t need, size_t size) _warn_unused_;

@@ -30,11 +30,9 @@ static const Node *find_member(const TreeBuilder *b, const TreeFrame *f, const c
         return NULL;
 }
 
-int tree_builder_key(TreeBuilder *b, const char *key, size_t n, unsigned line, unsigned column) {
+void tree_builder_key(TreeBuilder *b, const char *key, unsigned line, unsigned column) {
         TreeFrame *f = top(b);
-        f->key = tree_strndup(b->tree, key, n);
-        if (!f->key)
-                return -ENOMEM;
+        f->key = key;
         f->key_line = line;
         f->key_column = column;
         const Node *first = find_member(b, f, f->key);
@@ -42,7 +40,6 @@ int tree_builder_key(TreeBuilder *b, const char *key, size_t n, unsigned line, u
         if (first)
                 (void) diag_error(b->diagnostics, line, column, _("'%s' stands here twice; the first is in line %u"), f->key,
                                  first->key_line);
-        return 0;
 }
 
 static int remember_key(TreeBuilder *b, TreeFrame *f, Node *n) {

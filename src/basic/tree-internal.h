@@ -48,8 +48,9 @@ typedef struct TreeBuilder {
 void tree_builder_done(TreeBuilder *b);
 /* Does a key come next? */
 bool tree_builder_wants_key(const TreeBuilder *b);
-/* All return 0, -ENOMEM, or -EINVAL with a diagnostic where it makes no sense to go on. A duplicate key is a diagnostic and goes on. */
-int tree_builder_key(TreeBuilder *b, const char *key, size_t n, unsigned line, unsigned column);
+/* The key is the tree's. A duplicate is a diagnostic and goes on. */
+void tree_builder_key(TreeBuilder *b, const char *key, unsigned line, unsigned column);
+/* The others return 0, -ENOMEM, or -EINVAL with a diagnostic where it makes no sense to go on. */
 /* Adds a finished node that stands for n_nodes nodes and is height containers high. */
 int tree_builder_add(TreeBuilder *b, Node *n, size_t n_nodes, unsigned height, unsigned line, unsigned column);
 int tree_builder_add_scalar(TreeBuilder *b, Node *n);

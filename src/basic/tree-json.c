@@ -27,6 +27,14 @@ static int add_scalar(TreeBuilder *b, const JsonToken *t, NodeType type) {
         return n ? tree_builder_add_scalar(b, n) : -ENOMEM;
 }
 
+static int take_key(TreeBuilder *b, const JsonToken *t) {
+        const char *key = tree_strndup(b->tree, t->text, t->length);
+        if (!key)
+                return -ENOMEM;
+        tree_builder_key(b, key, t->line, t->column);
+        return 0;
+}
+
 static int take_token(TreeBuilder *b, const JsonToken *t) {
         switch (t->type) {
         case JSON_TOKEN_OBJECT_BEGIN:
@@ -36,7 +44,7 @@ static int take_token(TreeBuilder *b, const JsonToken *t) {
         case JSON_TOKEN_ARRAY_END:
                 return tree_builder_close(b, NULL, NULL);
         case JSON_TOKEN_KEY:
-                return tree_builder_key(b, t->text, t->length, t->line, t->column);
+                return take_key(b, t);
         case JSON_TOKEN_STRING:
                 return add_scalar(b, t, NODE_STRING);
         case JSON_TOKEN_INT:

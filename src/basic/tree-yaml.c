@@ -47,6 +47,10 @@ static unsigned column_of(yaml_mark_t mark) {
 static int check_characters(const Tree *t, Diagnostics *d) {
         for (size_t i = 0; i < t->n_text;) {
                 uint32_t c = (uint8_t) t->text[i];
+                if (c >= ' ' && c < 0x7f) {
+                        i++;
+                        continue;
+                }
                 size_t k = c < 0x80 ? 1 : utf8_decode(t->text + i, t->n_text - i, &c);
                 bool is_break = c == 0x85 || c == 0x2028 || c == 0x2029;
                 bool is_control = (c < 0x20 && c != '\t' && c != '\n' && c != '\r') || (c >= 0x7f && c <= 0x9f) || c == 0xfeff ||
@@ -248,7 +252,7 @@ static int new_anchor(YamlReader *y, const yaml_char_t *name, Node *n, Anchor **
         return 0;
 }
 
-static int add_key(YamlReader *y, const Node *n) {
+static void add_key(YamlReader *y, const Node *n) {
         if (n->type != NODE_STRING) {
                 if (n->length == 0)
                         (void) diag_error(y->diagnostics, n->line, n->column, _("there is no key before this ':'"));
@@ -256,14 +260,13 @@ static int add_key(YamlReader *y, const Node *n) {
                         (void) diag_error(y->diagnostics, n->line, n->column, _("a key must be text; put it in quotes: '%s'"), n->string);
         } else if (strlen(n->string) != n->length)
                 (void) diag_error(y->diagnostics, n->line, n->column, _("a key can't hold a NUL character"));
-        return tree_builder_key(y->builder, n->string, n->length, n->line, n->column);
+        tree_builder_key(y->builder, n->string, n->line, n->column);
 }
 
-static int new_scalar(YamlReader *y, const yaml_event_t *e, Node **ret) {
+static int read_scalar(YamlReader *y, const yaml_event_t *e, Node *n) {
         const char *value = (const char *) e->data.scalar.value, *reason;
-        Node *n = tree_alloc(y->tree, sizeof(Node));
         char *s = tree_strndup(y->tree, value, e->data.scalar.length);
-        if (!n || !s)
+        if (!s)
                 return -ENOMEM;
         *n = (Node) {
                 .type = NODE_STRING,
@@ -279,14 +282,15 @@ static int new_scalar(YamlReader *y, const yaml_event_t *e, Node **ret) {
                 skip_anchor(y, &n->line, &n->column);
         if (n->style == NODE_PLAIN && !e->data.scalar.tag && yaml_resolve_plain(n, &reason) < 0)
                 (void) diag_error(y->diagnostics, n->line, n->column, "%s", reason);
-        *ret = n;
         return 0;
 }
 
+/* Of a key only its text and position stay, unless an alias may ask for more. */
 static int take_scalar(YamlReader *y, const yaml_event_t *e) {
-        Node *n;
+        bool is_key = tree_builder_wants_key(y->builder);
+        Node key, *n = is_key && !e->data.scalar.anchor ? &key : tree_alloc(y->tree, sizeof(Node));
         Anchor *a;
-        int r = new_scalar(y, e, &n);
+        int r = n ? read_scalar(y, e, n) : -ENOMEM;
         if (r < 0)
                 return r;
         r = new_anchor(y, e->data.scalar.anchor, n, &a);
@@ -294,9 +298,10 @@ static int take_scalar(YamlReader *y, const yaml_event_t *e) {
                 return r;
         if (a)
                 a->n_nodes = 1;
-        if (tree_builder_wants_key(y->builder))
-                return add_key(y, n);
-        return tree_builder_add_scalar(y->builder, n);
+        if (!is_key)
+                return tree_builder_add_scalar(y->builder, n);
+        add_key(y, n);
+        return 0;
 }
 
 static int take_alias(YamlReader *y, const yaml_event_t *e) {

@@ -227,7 +227,7 @@ static uint64_t digest_children(const Node *n) {
         for (size_t i = 0; i < n->n_children; i++) {
                 uint64_t d = node_digest(n->children[i]);
 
-                h = quick_digest(h, &d, sizeof(d));
+                h = quick_digest_add(h, d);
                 sum += n->type == NODE_MAP ? quick_digest(d, n->children[i]->key, strlen(n->children[i]->key)) : 0;
         }
         return n->type == NODE_MAP ? sum : h;
@@ -235,7 +235,7 @@ static uint64_t digest_children(const Node *n) {
 
 uint64_t node_digest(const Node *n) {
         uint8_t type = (uint8_t) n->type;
-        uint64_t h = quick_digest(QUICK_DIGEST_START, &type, sizeof(type)), d;
+        uint64_t h = quick_digest(QUICK_DIGEST_START, &type, sizeof(type));
 
         switch (n->type) {
         case NODE_NULL:
@@ -250,8 +250,7 @@ uint64_t node_digest(const Node *n) {
         case NODE_MAP:
                 break;
         }
-        d = digest_children(n);
-        return quick_digest(h, &d, sizeof(d));
+        return quick_digest_add(h, digest_children(n));
 }
 
 static int tree_new(const char *text, size_t n, TreeFormat format, Tree **ret) {

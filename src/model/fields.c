@@ -134,7 +134,7 @@ static int read_one(Reader *r, const FieldTable *t, const Field *f, const Node *
         int k;
 
         if (!member)
-                return f->required ? node_error(r, node, _("%s needs \"%s\""), _(t->what), f->key) : 0;
+                return node_error(r, node, _("%s needs \"%s\""), _(t->what), f->key);
         k = f->read(r, f, member, target);
         if (k >= 0 && f->feature_values == 0)
                 (void) feature_check(f->feature, member, r->d);
@@ -150,6 +150,8 @@ int fields_read(Reader *r, const FieldTable *t, const Node *node, void *object) 
                                   node_type_name(node->type));
         result = collect(r, t, node, found);
         for (size_t i = 0; i < t->n_fields && result != -ENOMEM; i++) {
+                if (!found[i] && !t->fields[i].required)
+                        continue;
                 k = read_one(r, t, t->fields + i, node, found[i], object);
                 result = k < 0 ? k : result;
         }

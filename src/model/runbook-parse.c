@@ -290,21 +290,30 @@ static int directory_parse(Parser *p, const Node *node, ActivityDef *a) {
         return a->working_directory_text ? text_template_parse(p, node, &a->working_directory) : -ENOMEM;
 }
 
-static int add_name(Parser *p, const char *what, const Node *node, Hashmap *names, char *name, void *object, unsigned other_line) {
-        const Node *n = node_get(node, "name");
+/* 0, -EEXIST: another has this name, -EINVAL: it has none, which is said already, -ENOMEM. */
+static int add_name(Parser *p, Hashmap *names, const char *name, void *object) {
         int k = name ? hashmap_put(names, name, object) : -EINVAL;
 
-        if (k == -EEXIST)
-                k = node_error(&p->r, n, _("there is already %s \"%s\" in line %u: names are unique in a runbook"), what, name, other_line);
-        if (k == -EINVAL)
+        if (k == -EINVAL || k == -EEXIST)
                 p->names_bad = true;
         return k;
 }
 
-static int activity_add(Parser *p, const Node *node, ActivityDef *a) {
-        const ActivityDef *other = a->name ? runbook_activity(p->rb, a->name) : NULL;
+static int say_name_taken(Parser *p, const char *what, const Node *node, const char *name, unsigned other_line) {
+        return node_error(&p->r, node_get(node, "name"), _("there is already %s \"%s\" in line %u: names are unique in a runbook"), what,
+                          name, other_line);
+}
 
-        return add_name(p, _("an activity"), node, p->rb->activity_by_name, a->name, a, other ? other->line : 0);
+static int activity_add(Parser *p, const Node *node, ActivityDef *a) {
+        int k = add_name(p, p->rb->activity_by_name, a->name, a);
+
+        return k == -EEXIST ? say_name_taken(p, _("an activity"), node, a->name, runbook_activity(p->rb, a->name)->line) : k;
+}
+
+static int phase_add(Parser *p, const Node *node, PhaseDef *ph) {
+        int k = add_name(p, p->rb->phase_by_name, ph->name, ph);
+
+        return k == -EEXIST ? say_name_taken(p, _("a phase"), node, ph->name, runbook_phase(p->rb, ph->name)->line) : k;
 }
 
 static int activity_parse(Parser *p, const Node *node, ActivityDef *a) {
@@ -356,7 +365,6 @@ static size_t count_activities(const Node *phase) {
 
 static int phase_parse(Parser *p, const Node *node, PhaseDef *ph) {
         PhaseDraft d = { .def = *ph };
-        const PhaseDef *other;
         int result;
 
         d.def.critical = true;
@@ -367,8 +375,7 @@ static int phase_parse(Parser *p, const Node *node, PhaseDef *ph) {
         p->phase_needs[ph->index] = d.needs;
         if (result == -ENOMEM)
                 return result;
-        other = ph->name ? runbook_phase(p->rb, ph->name) : NULL;
-        if (fatal(&result, add_name(p, _("a phase"), node, p->rb->phase_by_name, ph->name, ph, other ? other->line : 0)) ||
+        if (fatal(&result, phase_add(p, node, ph)) ||
             (d.condition && fatal(&result, condition_parse(p, d.condition, &ph->condition))))
                 return result;
         if (d.activities && d.activities->n_children == 0)

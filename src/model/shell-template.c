@@ -138,28 +138,10 @@ static int build(Builder *b, const ShellSpots *spots) {
         return add_text(b, at, b->source.node->length);
 }
 
-/* What is wrong with the text whatever stands in it. */
-static int check_text(TemplateSource *s, ShellKind shell) {
-        const Node *node = s->node;
-        const char *nul = memchr(node->string, '\0', node->length), *p = memmem(node->string, node->length, "${{", 3);
-        if (nul)
-                return template_error(s, (size_t)(nul - node->string), _("A command can't have a NUL character in it."));
-        if (p && (shell < 0 || shell >= _SHELL_MAX))
-                return template_error(s, (size_t)(p - node->string),
-                                      _("The quoting of this shell isn't known, so an expression in its commands may not be safe. Use sh, "
-                                        "dash or bash, "
-                                        "or put the expression into the step's 'env' and use the variable."));
-        return 0;
-}
-
-static int compile(Builder *b, ShellKind shell) {
+static int compile_expressions(Builder *b, ShellKind shell) {
         const Node *node = b->source.node;
         ShellSpots spots = {0};
-        int r = check_text(&b->source, shell);
-        if (r < 0)
-                return r;
-        if (memmem(node->string, node->length, "${{", 3))
-                r = shell_scan(node->string, node->length, shell, &spots);
+        int r = shell_scan(node->string, node->length, shell, &spots);
         if (r >= 0)
                 r = build(b, &spots);
         free(spots.items);
@@ -167,6 +149,23 @@ static int compile(Builder *b, ShellKind shell) {
                 return r;
         b->template->script = strbuf_take(&b->script);
         return b->template->script ? 0 : -ENOMEM;
+}
+
+static int compile(Builder *b, ShellKind shell) {
+        const Node *node = b->source.node;
+        const char *nul = memchr(node->string, '\0', node->length), *p = memmem(node->string, node->length, "${{", 3);
+        if (nul)
+                return template_error(&b->source, (size_t)(nul - node->string), _("A command can't have a NUL character in it."));
+        if (!p) {
+                b->template->script = strndup(node->string, node->length);
+                return b->template->script ? 0 : -ENOMEM;
+        }
+        if (shell < 0 || shell >= _SHELL_MAX)
+                return template_error(&b->source, (size_t)(p - node->string),
+                                      _("The quoting of this shell isn't known, so an expression in its commands may not be safe. Use sh, "
+                                        "dash or bash, "
+                                        "or put the expression into the step's 'env' and use the variable."));
+        return compile_expressions(b, shell);
 }
 
 int shell_template_compile(const Tree *tree, const Node *node, ShellKind shell, Diagnostics *d, ShellTemplate **ret) {

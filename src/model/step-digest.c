@@ -6,25 +6,29 @@
 
 #include "digest.h"
 
-static uint64_t add_members(uint64_t h, const Node *map, const char *const *keys) {
-        for (; *keys; keys++) {
-                const Node *n = node_get(map, *keys);
-                uint64_t d = n ? node_digest(n) : 0;
+static bool is_among(const char *key, const char *const *keys) {
+        while (*keys && !streq(*keys, key))
+                keys++;
+        return *keys;
+}
 
-                h = quick_digest(h, &d, sizeof d);
+/* Of the members that have one of these keys, in any order. */
+static uint64_t add_members(uint64_t h, const Node *map, const char *const *keys) {
+        uint64_t sum = 0;
+
+        for (size_t i = 0; map && map->type == NODE_MAP && i < map->n_children; i++) {
+                const Node *n = map->children[i];
+
+                if (is_among(n->key, keys))
+                        sum += quick_digest(node_digest(n), n->key, strlen(n->key));
         }
-        return h;
+        return quick_digest_add(h, sum);
 }
 
 /* An activity that says itself what it does is its own step. */
 static uint64_t step_digest(uint64_t h, const Node *activity, const Node *list, unsigned i) {
         static const char *const action[] = { "run", "uses", "with", "approval", "input", NULL };
-        uint64_t d;
-
-        if (!list)
-                return add_members(h, activity, action);
-        d = node_digest(list->children[i]);
-        return quick_digest(h, &d, sizeof d);
+        return list ? quick_digest_add(h, node_digest(list->children[i])) : add_members(h, activity, action);
 }
 
 static void set_of_activity(uint64_t h, const Node *node, ActivityDef *a) {

@@ -18,8 +18,19 @@ static void test_quick(void **state) {
         assert_true(quick_digest(quick_digest(QUICK_DIGEST_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
 }
 
+/* The order counts, and each of what is added. */
+static void test_quick_add(void **state) {
+        uint64_t a = quick_digest(QUICK_DIGEST_START, "a", 1), b = quick_digest(QUICK_DIGEST_START, "b", 1), h = QUICK_DIGEST_START;
+
+        assert_true(quick_digest_add(h, a) != quick_digest_add(h, b));
+        assert_true(quick_digest_add(quick_digest_add(h, a), b) != quick_digest_add(quick_digest_add(h, b), a));
+        assert_true(quick_digest_add(quick_digest_add(h, a), 0) != quick_digest_add(h, a));
+        assert_true(quick_digest_add(quick_digest_add(h, a), b) == quick_digest_add(quick_digest_add(h, a), b));
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_quick_add),
 };
 TEST_MAIN(tests)
