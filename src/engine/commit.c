@@ -100,13 +100,35 @@ static int put_definitions(Engine *e, const DefinitionList *l) {
         return r;
 }
 
-static int append_event(Engine *e, const Run *run, const Event *event) {
-        _cleanup_free_ char *data = NULL;
-        int r = event_encode(event, &data);
+/* Events on their way into the store, one after the other: the next of them, and the text of the one before. */
+typedef struct EventsWriter {
+        const Segment *segment;
+        Event *const *events;
+        size_t i, n;
+        char *data;
+} EventsWriter;
 
+static void events_writer_done(EventsWriter *w) {
+        free(w->data);
+}
+
+static int next_event(void *userdata, EventRow *ret) {
+        EventsWriter *w = userdata;
+        const Event *event;
+        const Run *run;
+        int r;
+
+        free(TAKE_PTR(w->data));
+        if (w->i == w->n)
+                return 0;
+        while (w->i == w->segment->end)
+                w->segment++;
+        event = w->events[w->i++];
+        run = w->segment->run->run;
+        r = event_encode(event, &w->data);
         if (r < 0)
                 return r;
-        return store_append_event(e->store, &(EventRow) {
+        *ret = (EventRow) {
                 .run = run->id,
                 .seq = event->seq,
                 .at = event->at.wall,
@@ -118,20 +140,15 @@ static int append_event(Engine *e, const Run *run, const Event *event) {
                 .activity = event_subject(event, run->runbook),
                 .attempt = event->attempt,
                 .step = event_step_id(event, run->runbook),
-                .data = data,
-        });
+                .data = w->data,
+        };
+        return 1;
 }
 
-static int write_events(Engine *e, const Turn *t) {
-        size_t i = 0;
+static int write_events(Engine *e, const Outcome *o, const Segment *segments) {
+        _cleanup_(events_writer_done) EventsWriter w = { .segment = segments, .events = o->events, .n = o->n_events };
 
-        for (size_t s = 0; s < t->n_segments; s++)
-                for (; i < t->segments[s].end; i++) {
-                        int r = append_event(e, t->segments[s].run->run, t->outcome.events[i]);
-                        if (r < 0)
-                                return r;
-                }
-        return 0;
+        return store_append_events(e->store, next_event, &w);
 }
 
 void row_copy(const RunRow *row, RowCopy *ret) {
@@ -146,17 +163,31 @@ void row_copy(const RunRow *row, RowCopy *ret) {
         ret->status_text = quick_digest(QUICK_DIGEST_START, strempty(row->status_text), strlen(strempty(row->status_text)));
 }
 
-/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. The definition
- * is the one that reading back begins with, whatever the run has gone over to. */
-static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
+/* The texts that a row has for itself. */
+typedef struct RowText {
+        char *status, *labels;
+} RowText;
+
+static void row_text_done(RowText *t) {
+        free(t->status);
+        free(t->labels);
+        *t = (RowText) { 0 };
+}
+
+/* The definition is the one that reading back begins with, whatever the run has gone over to. */
+static int make_row(const EngineRun *er, RowText *text, RunRow *ret) {
         const Run *r = er->run;
-        _cleanup_free_ char *text = run_status_text(r), *labels = NULL;
-        RunRow row = {
+
+        text->status = run_status_text(r);
+        text->labels = r->labels ? json_to_string(r->labels, false) : NULL;
+        if (!text->status || (r->labels && !text->labels))
+                return -ENOMEM;
+        *ret = (RunRow) {
                 .id = r->id,
                 .runbook = r->runbook->name,
                 .definition = er->definitions.first->hash,
                 .state = r->state,
-                .status_text = text,
+                .status_text = text->status,
                 .created_at = r->created_at,
                 .started_at = r->started_at,
                 .finished_at = r->finished_at,
@@ -169,31 +200,74 @@ static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
                 .root_run = r->root_run,
                 .n_events = r->last_seq,
                 .trigger = r->trigger,
+                .labels = text->labels,
                 .dedup_key = r->dedup_key,
         };
+        return 0;
+}
 
-        if (!text)
-                return -ENOMEM;
+/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. */
+static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
+        _cleanup_(row_text_done) RowText text = { 0 };
+        RunRow row;
+        int r = make_row(er, &text, &row);
+
+        if (r < 0)
+                return r;
         row_copy(&row, ret);
         if (!er->is_new && memcmp(ret, &er->row, sizeof er->row) == 0)
                 return 0;
-        if (r->labels && !(labels = json_to_string(r->labels, false)))
-                return -ENOMEM;
-        row.labels = labels;
         return store_put_run(e->store, &row);
 }
 
-static int write_rows(Engine *e, Turn *t) {
-        for (size_t i = 0; i < t->n_runs; i++) {
-                EngineRun *er = t->runs[i].run;
-                int r = put_definitions(e, &er->definitions);
+/* Those of the turn's runs that are new, on their way into the store. */
+typedef struct NewRunsWriter {
+        Touched *runs;
+        size_t i, n;
+        RowText text;
+} NewRunsWriter;
 
-                if (r >= 0)
+static void new_runs_writer_done(NewRunsWriter *w) {
+        row_text_done(&w->text);
+}
+
+static int next_new_run(void *userdata, RunRow *ret) {
+        NewRunsWriter *w = userdata;
+        Touched *t;
+        int r;
+
+        row_text_done(&w->text);
+        while (w->i < w->n && !w->runs[w->i].run->is_new)
+                w->i++;
+        if (w->i == w->n)
+                return 0;
+        t = &w->runs[w->i++];
+        r = make_row(t->run, &w->text, ret);
+        if (r < 0)
+                return r;
+        row_copy(ret, &t->row);
+        return 1;
+}
+
+static int write_new_runs(Engine *e, Turn *t) {
+        _cleanup_(new_runs_writer_done) NewRunsWriter w = { .runs = t->runs, .n = t->n_runs };
+
+        return store_add_runs(e->store, next_new_run, &w);
+}
+
+static int write_rows(Engine *e, Turn *t) {
+        bool any_new = false;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < t->n_runs; i++) {
+                EngineRun *er = t->runs[i].run;
+
+                any_new = any_new || er->is_new;
+                r = put_definitions(e, &er->definitions);
+                if (r >= 0 && !er->is_new)
                         r = write_row(e, er, &t->runs[i].row);
-                if (r < 0)
-                        return r;
         }
-        return 0;
+        return r >= 0 && any_new ? write_new_runs(e, t) : r;
 }
 
 int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret) {
@@ -201,9 +275,7 @@ int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret) {
 
         if (r >= 0)
                 r = write_row(e, er, ret);
-        for (size_t i = 0; r >= 0 && i < o->n_events; i++)
-                r = append_event(e, er->run, o->events[i]);
-        return r;
+        return r < 0 ? r : write_events(e, o, &(Segment) { .run = er, .end = o->n_events });
 }
 
 static int write_turn(Engine *e, Turn *t) {
@@ -216,7 +288,7 @@ static int write_turn(Engine *e, Turn *t) {
                 return r;
         r = write_rows(e, t);
         if (r >= 0)
-                r = write_events(e, t);
+                r = write_events(e, &t->outcome, t->segments);
         if (r < 0) {
                 store_rollback(e->store);
                 return r;

@@ -13,39 +13,72 @@ static sqlite3_int64 event_id(uint32_t run, uint32_t seq) {
         return (sqlite3_int64) ((uint64_t) run << SEQ_BITS | seq);
 }
 
-static int append_refused(Store *s, const EventRow *row) {
-        int r = store_writable(s);
+#define EVENT_COLUMNS "id, at, boot_at, boot, uid, user, type, activity, attempt, step, data"
 
-        if (r < 0)
+typedef struct NewEvents {
+        NewRows rows;
+        EventSource next;
+        void *userdata;
+        sqlite3_int64 id;
+        EventRow event;
+} NewEvents;
+
+#define EVENT_COLUMN(type, member) { type, offsetof(NewEvents, member) }
+
+static const Column event_columns[] = {
+        EVENT_COLUMN(COLUMN_U64, id),
+        EVENT_COLUMN(COLUMN_U64, event.at),
+        EVENT_COLUMN(COLUMN_U64, event.boot_at),
+        EVENT_COLUMN(COLUMN_U32, event.boot),
+        EVENT_COLUMN(COLUMN_UID, event.uid),
+        EVENT_COLUMN(COLUMN_TEXT, event.user),
+        EVENT_COLUMN(COLUMN_TEXT, event.type),
+        EVENT_COLUMN(COLUMN_TEXT, event.activity),
+        EVENT_COLUMN(COLUMN_U32, event.attempt),
+        EVENT_COLUMN(COLUMN_TEXT, event.step),
+        EVENT_COLUMN(COLUMN_TEXT, event.data),
+};
+
+const RowTable event_table = {
+        .columns = event_columns,
+        .n_columns = ELEMENTSOF(event_columns),
+        .source = "new_events",
+        .declaration = "CREATE TABLE new_events(" EVENT_COLUMNS ")",
+        .slot = SQL_EVENT_APPEND,
+        .insert = "INSERT OR FAIL INTO events SELECT * FROM new_events",
+};
+
+static int next_event(NewRows *rows) {
+        NewEvents *n = (NewEvents *) rows;
+        EventRow *e = &n->event;
+        int r = n->next(n->userdata, e);
+
+        if (r <= 0)
                 return r;
-        if (row->run == 0 || row->seq == 0 || row->seq > SEQ_MAX || !row->type)
-                return store_fail_write(s, -EINVAL);
-        return 0;
+        if (e->run == 0 || e->seq == 0 || e->seq > SEQ_MAX || !e->type)
+                return -EINVAL;
+        n->id = event_id(e->run, e->seq);
+        return 1;
+}
+
+int store_append_events(Store *s, EventSource next, void *userdata) {
+        NewEvents n = { .rows = { .next = next_event, .row = &n }, .next = next, .userdata = userdata };
+
+        return store_write_rows(s, ROW_EVENT, &n.rows);
+}
+
+static int the_event(void *userdata, EventRow *ret) {
+        const EventRow **row = userdata;
+
+        if (!*row)
+                return 0;
+        *ret = **row;
+        *row = NULL;
+        return 1;
 }
 
 int store_append_event(Store *s, const EventRow *row) {
-        sqlite3_stmt *st = NULL;
-        int r, bound;
-
-        r = append_refused(s, row);
-        if (r < 0)
-                return r;
-        r = store_statement(s, SQL_EVENT_APPEND, "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?,?,?)", &st);
-        if (r < 0)
-                return store_fail_write(s, r);
-
-        bound = sqlite3_bind_int64(st, 1, event_id(row->run, row->seq));
-        bound |= bind_u64(st, 2, row->at);
-        bound |= bind_u64(st, 3, row->boot_at);
-        bound |= sqlite3_bind_int64(st, 4, row->boot);
-        bound |= row->uid == UINT32_MAX ? sqlite3_bind_null(st, 5) : sqlite3_bind_int64(st, 5, row->uid);
-        bound |= bind_text(st, 6, row->user);
-        bound |= bind_text(st, 7, row->type);
-        bound |= bind_text(st, 8, row->activity);
-        bound |= sqlite3_bind_int64(st, 9, row->attempt);
-        bound |= bind_text(st, 10, row->step);
-        bound |= bind_text(st, 11, row->data);
-        return store_execute(s, st, bound);
+        return store_append_events(s, the_event, &row);
 }
 
 typedef struct EventQuery {
@@ -84,7 +117,7 @@ int store_load_events(Store *s, uint32_t run, uint32_t from_seq, uint32_t max, E
         if (from_seq > SEQ_MAX)
                 return 0;
         r = store_statement(s, SQL_EVENT_LOAD,
-                            "SELECT id, at, boot_at, boot, uid, user, type, activity, attempt, step, data FROM events"
+                            "SELECT " EVENT_COLUMNS " FROM events"
                             " WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3", &st);
         if (r < 0)
                 return r;

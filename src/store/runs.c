@@ -1,9 +1,10 @@
 /* One row per run, for lists, counts and the search for a run of the same key. The truth is the journal; a row says what the last commit left.
  *
- * Most updates are progress of a run whose state stays: such a one must touch one page and no index. Hence several statements for one verb, tried in this
- * order: the one that needs everything indexed to be unchanged, the one that also moves the state, the one that takes anything, and the one for a row that
- * is not there yet, where one begins with a new run. None is an upsert and none but the ones that move a state has a trigger: SQLite keeps the pages of such
- * a statement so that it can be taken back alone, and here what fails is taken back with its whole transaction. */
+ * Most updates are progress of a run whose state stays: such a one must touch one page and no index. Hence several statements for one verb,
+ * tried in this order: the one that needs everything indexed to be unchanged, the one that also moves the state, the one that takes anything,
+ * and then the one for rows that are not there yet (rows.c), where one begins with a new run. None is an upsert and none but the ones that
+ * move a state has a trigger: SQLite keeps the pages of such a statement so that it can be taken back alone, and here what fails is taken back
+ * with its whole transaction. */
 #include "store-internal.h"
 #include "strbuf.h"
 
@@ -19,87 +20,138 @@ typedef struct RunStatement {
         const char *sql;
 } RunStatement;
 
-static const RunStatement run_writes[] = {
+static const RunStatement run_updates[] = {
         { SQL_RUN_TOUCH, "UPDATE runs SET " RUN_PROGRESS " WHERE " RUN_SAME_KEYS " AND state = ?4" },
         { SQL_RUN_MOVE, "UPDATE runs SET state = ?4, " RUN_PROGRESS " WHERE " RUN_SAME_KEYS },
         { SQL_RUN_CHANGE, "UPDATE runs SET runbook = ?2, state = ?4, created_at = ?6, dedup_key = ?19, " RUN_PROGRESS " WHERE id = ?1" },
-        { SQL_RUN_NEW, "INSERT INTO runs(" RUN_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)" },
 };
 
-static int bind_run(sqlite3_stmt *st, const RunRow *row) {
-        int bound;
+#define RUN_COLUMN(type, member) { type, offsetof(RunRow, member) }
 
-        bound = sqlite3_bind_int64(st, 1, row->id);
-        bound |= bind_text(st, 2, row->runbook);
-        bound |= bind_text(st, 3, row->definition);
-        bound |= bind_text(st, 4, run_state_to_string(row->state));
-        bound |= bind_text(st, 5, row->status_text);
-        bound |= bind_u64(st, 6, row->created_at);
-        bound |= bind_u64(st, 7, row->started_at);
-        bound |= bind_u64(st, 8, row->finished_at);
-        bound |= bind_u64(st, 9, row->scheduled_for);
-        bound |= sqlite3_bind_int64(st, 10, row->started_by);
-        bound |= sqlite3_bind_int(st, 11, row->had_errors);
-        bound |= sqlite3_bind_int64(st, 12, row->pending_requests);
-        bound |= sqlite3_bind_int64(st, 13, row->attempt);
-        bound |= sqlite3_bind_int64(st, 14, row->replay_of);
-        bound |= sqlite3_bind_int64(st, 15, row->root_run);
-        bound |= sqlite3_bind_int64(st, 16, row->n_events);
-        bound |= bind_text(st, 17, row->trigger);
-        bound |= bind_text(st, 18, row->labels);
-        bound |= bind_text(st, 19, row->dedup_key);
-        return bound;
+static const Column run_columns[] = {
+        RUN_COLUMN(COLUMN_U32, id),
+        RUN_COLUMN(COLUMN_TEXT, runbook),
+        RUN_COLUMN(COLUMN_TEXT, definition),
+        RUN_COLUMN(COLUMN_STATE, state),
+        RUN_COLUMN(COLUMN_TEXT, status_text),
+        RUN_COLUMN(COLUMN_U64, created_at),
+        RUN_COLUMN(COLUMN_U64, started_at),
+        RUN_COLUMN(COLUMN_U64, finished_at),
+        RUN_COLUMN(COLUMN_U64, scheduled_for),
+        RUN_COLUMN(COLUMN_U32, started_by),
+        RUN_COLUMN(COLUMN_BOOL, had_errors),
+        RUN_COLUMN(COLUMN_U32, pending_requests),
+        RUN_COLUMN(COLUMN_U32, attempt),
+        RUN_COLUMN(COLUMN_U32, replay_of),
+        RUN_COLUMN(COLUMN_U32, root_run),
+        RUN_COLUMN(COLUMN_U32, n_events),
+        RUN_COLUMN(COLUMN_TEXT, trigger),
+        RUN_COLUMN(COLUMN_TEXT, labels),
+        RUN_COLUMN(COLUMN_TEXT, dedup_key),
+};
+
+const RowTable run_table = {
+        .columns = run_columns,
+        .n_columns = ELEMENTSOF(run_columns),
+        .source = "new_runs",
+        .declaration = "CREATE TABLE new_runs(" RUN_COLUMNS ")",
+        .slot = SQL_RUN_NEW,
+        .insert = "INSERT OR FAIL INTO runs SELECT * FROM new_runs",
+};
+
+static bool row_is_valid(const RunRow *row) {
+        return row->id != 0 && row->runbook && row->definition && run_state_to_string(row->state);
 }
 
-/* 1: a row was written, 0: the statement did not fit this row. */
-static int write_run(Store *s, const RunStatement *w, const RunRow *row) {
+/* ---- new ones ---- */
+
+typedef struct NewRuns {
+        NewRows rows;
+        Store *store;
+        RunSource next;
+        void *userdata;
+        RunRow run;
+        uint32_t n[_RUN_STATE_MAX];
+} NewRuns;
+
+static int next_run(NewRows *rows) {
+        NewRuns *n = (NewRuns *) rows;
+        int r = n->next(n->userdata, &n->run);
+
+        if (r <= 0)
+                return r;
+        if (!row_is_valid(&n->run))
+                return -EINVAL;
+        n->n[n->run.state]++;
+        n->store->last_run = MAX(n->store->last_run, n->run.id);
+        return 1;
+}
+
+/* Moves between states are counted by triggers; rows that come by this. */
+static int count_new(Store *s, RunState state, uint32_t n) {
         sqlite3_stmt *st = NULL;
         int r;
 
-        r = store_statement(s, w->slot, w->sql, &st);
+        if (n == 0)
+                return 0;
+        r = store_statement(s, SQL_COUNT_NEW, "UPDATE counts SET n = n + ?2 WHERE state = ?1", &st);
         if (r < 0)
                 return store_fail_write(s, r);
-        r = store_execute(s, st, bind_run(st, row));
+        return store_execute(s, st, bind_text(st, 1, run_state_to_string(state)) | sqlite3_bind_int64(st, 2, n));
+}
+
+int store_add_runs(Store *s, RunSource next, void *userdata) {
+        NewRuns n = { .rows = { .next = next_run, .row = &n.run }, .store = s, .next = next, .userdata = userdata };
+        int r;
+
+        r = store_write_rows(s, ROW_RUN, &n.rows);
+        if (r >= 0)
+                r = count_new(s, RUN_EXHAUSTED, n.n[RUN_EXHAUSTED]);
+        return r < 0 ? r : count_new(s, RUN_DLQ, n.n[RUN_DLQ]);
+}
+
+static int the_run(void *userdata, RunRow *ret) {
+        const RunRow **row = userdata;
+
+        if (!*row)
+                return 0;
+        *ret = **row;
+        *row = NULL;
+        return 1;
+}
+
+/* ---- any ---- */
+
+/* 1: the row was written, 0: the statement did not fit it. */
+static int update_run(Store *s, const RunStatement *u, const RunRow *row) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_statement(s, u->slot, u->sql, &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+        r = store_execute(s, st, bind_row(st, &run_table, row));
         if (r < 0)
                 return r;
         return sqlite3_changes(s->db) > 0;
 }
 
-/* Moves between states are counted by triggers; rows that come by this. */
-static int count_new(Store *s, RunState state) {
-        sqlite3_stmt *st = NULL;
-        int r;
-
-        if (state != RUN_EXHAUSTED && state != RUN_DLQ)
-                return 0;
-        r = store_statement(s, SQL_COUNT_NEW, "UPDATE counts SET n = n + 1 WHERE state = ?1", &st);
-        if (r < 0)
-                return store_fail_write(s, r);
-        return store_execute(s, st, bind_text(st, 1, run_state_to_string(state)));
-}
-
 int store_put_run(Store *s, const RunRow *row) {
-        size_t i;
         int r;
 
         r = store_writable(s);
         if (r < 0)
                 return r;
-        if (row->id == 0 || !row->runbook || !row->definition || !run_state_to_string(row->state))
+        if (!row_is_valid(row))
                 return store_fail_write(s, -EINVAL);
 
         /* A number beyond the last one is a new run: nothing to update. */
-        for (i = row->id > s->last_run ? ELEMENTSOF(run_writes) - 1 : 0; i < ELEMENTSOF(run_writes); i++) {
-                r = write_run(s, run_writes + i, row);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        break;
+        for (size_t i = 0; row->id <= s->last_run && i < ELEMENTSOF(run_updates); i++) {
+                r = update_run(s, run_updates + i, row);
+                if (r != 0)
+                        return MIN(r, 0);
         }
-        if (i == ELEMENTSOF(run_writes) - 1 && (r = count_new(s, row->state)) < 0)
-                return r;
-        s->last_run = MAX(s->last_run, row->id);
-        return 0;
+        return store_add_runs(s, the_run, &row);
 }
 
 typedef struct RunQuery {

@@ -26,11 +26,48 @@ typedef enum Sql {
         _SQL_MAX,
 } Sql;
 
+typedef enum ColumnType {
+        COLUMN_TEXT,                                    /* a NULL is a NULL */
+        COLUMN_STATE,                                   /* of a run, by its name */
+        COLUMN_BOOL, COLUMN_U32, COLUMN_U64,            /* USEC_INFINITY is stored as -1 and comes back whole */
+        COLUMN_UID,                                     /* UINT32_MAX is NULL */
+} ColumnType;
+
+typedef struct Column {
+        ColumnType type;
+        size_t offset;                                  /* in the struct of a row */
+} Column;
+
+typedef struct RowTable {
+        const Column *columns;                          /* in the order of the table in the database */
+        int n_columns;
+        const char *source, *declaration;               /* the virtual table that rows are read from, and its columns */
+        Sql slot;
+        const char *insert;                             /* all that the source has */
+} RowTable;
+
+/* Rows that are made while they are written. What a row points to stays until the next one is asked for. */
+typedef struct NewRows NewRows;
+struct NewRows {
+        int (*next)(NewRows *rows);                     /* 1: there is a row, 0: no more, negative: it can't be made */
+        const void *row;
+        bool more;
+        int error;
+};
+
+typedef enum RowKind { ROW_RUN, ROW_EVENT, _ROW_KIND_MAX } RowKind;
+
+typedef struct RowFeed {
+        const RowTable *table;
+        NewRows *rows;                                  /* while they are written */
+} RowFeed;
+
 typedef enum Transaction { TRANSACTION_NONE, TRANSACTION_OPEN, TRANSACTION_FAILED /* rolled back; commit will say so */ } Transaction;
 
 struct Store {
         sqlite3 *db;
         sqlite3_stmt *statements[_SQL_MAX];
+        RowFeed feeds[_ROW_KIND_MAX];
         int lock_fd;
         char *path;                                     /* of the database */
         char id[33];
@@ -62,7 +99,7 @@ static inline int bind_text(sqlite3_stmt *st, int i, const char *s) {
         return sqlite3_bind_text(st, i, s, -1, SQLITE_STATIC);
 }
 static inline int bind_u64(sqlite3_stmt *st, int i, uint64_t v) {
-        return sqlite3_bind_int64(st, i, (sqlite3_int64) v);    /* USEC_INFINITY is stored as -1 and comes back whole */
+        return sqlite3_bind_int64(st, i, (sqlite3_int64) v);
 }
 static inline const char *column_text(sqlite3_stmt *st, int i) {
         return (const char *) sqlite3_column_text(st, i);
@@ -73,6 +110,12 @@ static inline uint64_t column_u64(sqlite3_stmt *st, int i) {
 static inline uint32_t column_u32(sqlite3_stmt *st, int i) {
         return (uint32_t) sqlite3_column_int64(st, i);
 }
+
+/* rows.c */
+extern const RowTable run_table, event_table;           /* runs.c, journal.c */
+int store_prepare_rows(Store *s);                       /* once for a connection */
+int store_write_rows(Store *s, RowKind kind, NewRows *rows);
+int bind_row(sqlite3_stmt *st, const RowTable *t, const void *row); /* ?1 is the first column */
 
 /* schema.c */
 typedef struct Migration {

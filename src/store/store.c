@@ -412,7 +412,7 @@ static int connect_database(Store *s, const StoreOptions *o) {
         if (r != SQLITE_OK)
                 return s->db ? store_errno(r, sqlite3_system_errno(s->db)) : -ENOMEM;
         (void) sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MSEC);
-        return 0;
+        return store_prepare_rows(s);
 }
 
 static int run_sql(Store *s, const char *sql) {

@@ -63,6 +63,12 @@ int store_begin(Store *s);
 int store_put_definition(Store *s, const char *hash, const char *name, const char *format, const void *text, size_t n); /* no-op where it is there */
 int store_put_run(Store *s, const RunRow *row);         /* insert or replace */
 int store_append_event(Store *s, const EventRow *row);
+/* The same for many, which costs less: `next` makes one after the other while they are written. 1: there is one, and what it points to stays
+ * until the next call; 0: there are no more; negative: it can't be made, and that is the transaction's failure. It must not touch the store. */
+typedef int (*RunSource)(void *userdata, RunRow *ret);
+typedef int (*EventSource)(void *userdata, EventRow *ret);
+int store_add_runs(Store *s, RunSource next, void *userdata); /* runs that have no row yet */
+int store_append_events(Store *s, EventSource next, void *userdata);
 int store_commit(Store *s);                             /* on failure everything since store_begin is rolled back; -ENOSPC, -EIO, … */
 void store_rollback(Store *s);
 int store_probe(Store *s);                              /* one tiny durable write: is the storage back? */
