@@ -135,23 +135,42 @@ static int read_member(Reader *d, Json *object) {
         return r < 0 ? r : json_set(object, key, value);
 }
 
-/* contents: "{s…}" */
-static int read_object(Reader *d, const char *contents, Json **ret) {
-        _cleanup_json_ Json *object = json_new_object();
-        _cleanup_free_ char *entry = strndup(contents + 1, strlen(contents) - 2);
-        if (!object || !entry)
-                return -ENOMEM;
-        int r = sd_bus_message_enter_container(d->m, 'a', contents);
-        while (r >= 0 && (r = sd_bus_message_enter_container(d->m, 'e', entry)) > 0) {
-                r = read_member(d, object);
+static int read_members(Reader *d, const char *entry, Json *object) {
+        int r;
+        while ((r = sd_bus_message_at_end(d->m, false)) == 0) {
+                r = sd_bus_message_enter_container(d->m, 'e', entry);
+                if (r >= 0)
+                        r = read_member(d, object);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(d->m);
+                if (r < 0)
+                        break;
+        }
+        return r;
+}
+
+/* contents: "{s…}". NULL where there are no members. */
+static int read_object_if_any(Reader *d, const char *contents, Json **ret) {
+        _cleanup_json_ Json *object = NULL;
+        int r = sd_bus_message_enter_container(d->m, 'a', contents);
+        if (r >= 0)
+                r = sd_bus_message_at_end(d->m, false);
+        if (r == 0) {
+                _cleanup_free_ char *entry = strndup(contents + 1, strlen(contents) - 2);
+                object = json_new_object();
+                r = entry && object ? read_members(d, entry, object) : -ENOMEM;
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(d->m);
         if (r >= 0)
                 *ret = TAKE_PTR(object);
         return r;
+}
+
+static int read_object(Reader *d, const char *contents, Json **ret) {
+        Json *object = NULL;
+        int r = read_object_if_any(d, contents, &object);
+        return r < 0 ? r : make(object ? object : json_new_object(), ret);
 }
 
 static int read_container(Reader *d, char type, const char *contents, Json **ret) {
@@ -197,6 +216,11 @@ static int read_value(Reader *d, Json **ret) {
 int bus_read_values(sd_bus_message *m, Json **ret, sd_bus_error *error) {
         Reader d = {.m = m, .error = error, .depth = 1};
         return read_object(&d, "{sv}", ret);
+}
+
+int bus_read_values_if_any(sd_bus_message *m, Json **ret, sd_bus_error *error) {
+        Reader d = {.m = m, .error = error, .depth = 1};
+        return read_object_if_any(&d, "{sv}", ret);
 }
 
 /* ---- out ---- */
@@ -427,8 +451,10 @@ int bus_read_options(sd_bus_message *m, const BusOption *table, size_t n, void *
         uint64_t seen = 0;
         assert(n <= OPTIONS_MAX);
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = read_entry(m, table, n, &seen, target, error);
+        while (r >= 0 && (r = sd_bus_message_at_end(m, false)) == 0) {
+                r = sd_bus_message_enter_container(m, 'e', "sv");
+                if (r >= 0)
+                        r = read_entry(m, table, n, &seen, target, error);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }

@@ -15,6 +15,7 @@
 
 /* Reads the a{sv} at the read pointer into a new object. A failure has *error set. */
 int bus_read_values(sd_bus_message *m, Json **ret, sd_bus_error *error);
+int bus_read_values_if_any(sd_bus_message *m, Json **ret, sd_bus_error *error); /* NULL where it is empty */
 /* Appends an object as a{sv}: strings s, integers x, other numbers d, booleans b, lists av, objects a{sv}; nulls are left out; what is
  * nested deeper than CONVERT_DEPTH_MAX is JSON text. */
 int bus_append_values(sd_bus_message *m, const Json *object);

@@ -65,7 +65,7 @@ static int method_start_run(sd_bus_message *m, void *userdata, sd_bus_error *err
         const char *runbook;
         int r = sd_bus_message_read_basic(m, 's', &runbook);
         if (r >= 0)
-                r = bus_read_values(m, &inputs, error);
+                r = bus_read_values_if_any(m, &inputs, error);
         if (r >= 0)
                 r = bus_read_options(m, start_options, ELEMENTSOF(start_options), &o, error);
         if (r >= 0)

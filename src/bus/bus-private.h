@@ -74,6 +74,7 @@ const char *bus_method_permission(const char *interface, const char *member);
 int bus_finish(Bus *b, sd_bus_message *m, sd_bus_error *error, int r, const char *text, Ticket ticket, uint32_t run);
 void bus_replies_decide(Bus *b, Ticket ticket, int result);
 void bus_replies_drop(Bus *b);
+int bus_append_run(sd_bus_message *m, uint32_t run);    /* u o */
 int bus_reply_json(sd_bus_message *m, const Json *j, sd_bus_error *error);      /* as text; TooLarge over REPLY_SIZE_MAX */
 int bus_reply_text(sd_bus_message *m, const char *text, sd_bus_error *error);   /* the same of what is text already; NULL: out of memory */
 

@@ -34,7 +34,7 @@ typedef struct RunShot {
         usec_t scheduled_for, started_at, finished_at, next_retry_at;
         char *status_text;
         Runbook *definition;                            /* a reference */
-        uint8_t *phases;                                /* their states */
+        uint8_t *phases;                                /* their states; behind the activities */
         ActivityShot activities[];
 } RunShot;
 
@@ -55,7 +55,6 @@ static RunShot *run_shot_free(RunShot *s) {
                 request_shot_free(s->activities[i].request);
         runbook_unref(s->definition);
         free(s->status_text);
-        free(s->phases);
         free(s);
         return NULL;
 }
@@ -164,14 +163,11 @@ static int run_shot_update(RunShot *s, const Run *run, unsigned *ret) {
 
 /* An empty picture: everything differs from it. */
 static int run_shot_new(const Run *run, RunShot **ret) {
-        _cleanup_free_ uint8_t *phases = calloc(run->runbook->n_phases + 1, 1);
-        RunShot *s = calloc(1, sizeof(*s) + run->runbook->n_activities * sizeof(ActivityShot));
-        if (!s || !phases) {
-                free(s);
+        RunShot *s = calloc(1, sizeof(*s) + run->runbook->n_activities * sizeof(ActivityShot) + run->runbook->n_phases);
+        if (!s)
                 return -ENOMEM;
-        }
         s->state = _RUN_STATE_INVALID;
-        s->phases = TAKE_PTR(phases);
+        s->phases = (uint8_t *) (s->activities + run->runbook->n_activities);
         s->definition = runbook_ref(run->runbook);
         *ret = s;
         return 0;
@@ -315,15 +311,13 @@ static void on_committed(void *userdata, Ticket ticket, int r) {
 static void on_run_added(void *userdata, Run *run) {
         Bus *b = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        char path[BUS_RUN_PATH_SIZE];
         if (bus_shot_run(b, run) < 0)
                 log_debug("Out of memory: the first change of run %u will be told in full.", run->id);
         if (!b->connection)
                 return;
-        bus_run_path(run->id, path);
         int r = manager_signal_new(b, "RunAdded", &m);
         if (r >= 0)
-                r = sd_bus_message_append(m, "uo", run->id, path);
+                r = bus_append_run(m, run->id);
         send_signal(b, r, m);
 }
 
@@ -390,13 +384,13 @@ static void on_request_resolved(void *userdata, Activity *a, const char *how, ui
 static void on_run_finished(void *userdata, Run *run) {
         Bus *b = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        char path[BUS_RUN_PATH_SIZE];
         if (!b->connection)
                 return;
-        bus_run_path(run->id, path);
         int r = manager_signal_new(b, "RunFinished", &m);
         if (r >= 0)
-                r = sd_bus_message_append(m, "uoss", run->id, path, run->runbook->name, run_state_to_string(run->state));
+                r = bus_append_run(m, run->id);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "ss", run->runbook->name, run_state_to_string(run->state));
         send_signal(b, r, m);
 }
 

@@ -13,7 +13,6 @@ struct BusReply {
 };
 
 static int answer(sd_bus_message *m, uint32_t run, int result) {
-        char path[BUS_RUN_PATH_SIZE];
         if (result < 0) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
                 (void) bus_refuse(
@@ -24,8 +23,18 @@ static int answer(sd_bus_message *m, uint32_t run, int result) {
         }
         if (!run)
                 return sd_bus_reply_method_return(m, NULL);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = bus_append_run(reply, run);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+int bus_append_run(sd_bus_message *m, uint32_t run) {
+        char path[BUS_RUN_PATH_SIZE];
         bus_run_path(run, path);
-        return sd_bus_reply_method_return(m, "uo", run, path);
+        int r = sd_bus_message_append_basic(m, 'u', &run);
+        return r < 0 ? r : sd_bus_message_append_basic(m, 'o', path);
 }
 
 static void drop_first(Bus *b) {

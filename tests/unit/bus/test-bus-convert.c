@@ -77,6 +77,22 @@ static void test_read_types(void **state) {
         check_read(m, "{\"ai\":[1,2],\"as\":[]}");
 }
 
+static void test_if_any(void **state) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_json_ Json *none = NULL, *some = NULL;
+        const char *behind;
+        sd_bus_message *m = message_new();
+        assert_true(sd_bus_message_append(m, "a{sv}a{sv}s", 0, 1, "a", "b", 1, "behind") >= 0);
+        seal(m);
+        assert_true(bus_read_values_if_any(m, &none, &error) >= 0);
+        assert_null(none);
+        assert_true(bus_read_values_if_any(m, &some, &error) >= 0);
+        assert_true(json_bool(json_get(some, "a")));
+        assert_true(sd_bus_message_read_basic(m, 's', &behind) > 0);
+        assert_string_equal(behind, "behind");
+        sd_bus_message_unref(m);
+}
+
 static void test_refused_types(void **state) {
         static const struct {
                 const char *signature;
@@ -342,5 +358,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_read_types),       TEST(test_refused_types), TEST(test_depth),         TEST(test_size),
         TEST(test_number_of_values), TEST(test_append),        TEST(test_append_deep),   TEST(test_append_text),
         TEST(test_type_values),      TEST(test_options),       TEST(test_wrong_options), TEST(test_caps_of_options),
+        TEST(test_if_any),
 };
 TEST_MAIN(tests)
