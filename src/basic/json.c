@@ -329,14 +329,36 @@ static void put_escape(Writer *w, unsigned char c) {
                 put_n(w, buf, (size_t) snprintf(buf, sizeof(buf), "\\u%04x", c));
 }
 
+static bool is_plain(char c) {
+        return (unsigned char) c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* The same for eight at once: a byte is below b exactly if taking b away from it borrows its highest bit, which it hadn't itself. */
+static bool are_plain(const char s[static 8]) {
+        const uint64_t each = UINT64_C(0x0101010101010101);
+        uint64_t v, quote, backslash;
+        memcpy(&v, s, sizeof(v));
+        quote = v ^ each * '"';
+        backslash = v ^ each * '\\';
+        return ((((v - each * 0x20) & ~v) | ((quote - each) & ~quote) | ((backslash - each) & ~backslash)) & each * 0x80) == 0;
+}
+
+/* How many bytes stand for themselves. */
+static size_t plain_length(const char *s, size_t n) {
+        size_t i = 0;
+        while (i + 8 <= n && are_plain(s + i))
+                i += 8;
+        while (i < n && is_plain(s[i]))
+                i++;
+        return i;
+}
+
 static void put_string(Writer *w, const char *s, size_t n) {
         put_n(w, "\"", 1);
         for (size_t i = 0; i < n && w->n <= w->max;) {
-                size_t run = i;
-                while (run < n && (unsigned char) s[run] >= 0x20 && s[run] != '"' && s[run] != '\\')
-                        run++;
-                put_n(w, s + i, run - i);
-                i = run;
+                size_t run = plain_length(s + i, n - i);
+                put_n(w, s + i, run);
+                i += run;
                 if (i < n)
                         put_escape(w, (unsigned char) s[i++]);
         }

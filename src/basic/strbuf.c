@@ -12,7 +12,8 @@ bool strbuf_reserve(StrBuf *b, size_t n) {
 }
 
 void strbuf_append_n(StrBuf *b, const char *s, size_t n) {
-        if (!strbuf_reserve(b, n))
+        bool fits = !b->failed && n < b->allocated - b->n;      /* with the NUL; one that has nothing has no room */
+        if (!fits && !strbuf_reserve(b, n))
                 return;
         if (n > 0)
                 memcpy(b->s + b->n, s, n);

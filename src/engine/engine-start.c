@@ -44,7 +44,7 @@ int start_check_time(usec_t at, const Stamp *now, char **ret_message) {
                            _("%s has passed already; give a time that is to come, or none to start at once"), text);
 }
 
-static int check_request(const Engine *e, const StartRequest *q, const Stamp *now, char **ret_message) {
+static int check_request(const Engine *e, const StartRequest *q, char **ret_message) {
         int r = engine_check_storage(e, ret_message);
 
         if (r == VERDICT_OK && q->dedup_key && strlen(q->dedup_key) > ENGINE_DEDUP_KEY_MAX)
@@ -54,7 +54,7 @@ static int check_request(const Engine *e, const StartRequest *q, const Stamp *no
         if (r == VERDICT_OK)
                 r = start_check_room(e, ret_message);
         if (r == VERDICT_OK && q->start_at > 0)
-                r = start_check_time(q->start_at, now, ret_message);
+                r = start_check_time(q->start_at, &(Stamp) { .wall = now_usec(CLOCK_REALTIME) }, ret_message);
         return r == VERDICT_OK ? check_labels(q->labels, ret_message) : r;
 }
 
@@ -224,8 +224,7 @@ static int start_checked(Engine *e, Runbook *rb, const StartRequest *q, Json *in
 int engine_start_run(Engine *e, const StartRequest *q, const Actor *who, uint32_t *ret_run, Ticket *ret, char **ret_message) {
         _cleanup_(runbook_unrefp) Runbook *rb = NULL;
         _cleanup_json_ Json *inputs = NULL;
-        Stamp now = engine_now(e);
-        int r = check_request(e, q, &now, ret_message);
+        int r = check_request(e, q, ret_message);
 
         if (r == VERDICT_OK)
                 r = start_get_runbook(e, q->runbook, &rb, ret_message);

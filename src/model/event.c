@@ -74,14 +74,12 @@ EventType event_type_from_string(const char *s) {
 }
 
 Event *event_new(EventType type, const Stamp *at, uint32_t uid, const char *user) {
-        _cleanup_(event_freep) Event *e = calloc(1, sizeof *e);
+        Event *e = malloc(sizeof *e);
 
         if (!e)
                 return NULL;
         *e = (Event) { .type = type, .at = *at, .uid = uid, .phase = -1, .activity = -1, .step = -1, .exit_code = -1, .started = true };
-        if (user && !(e->user = strdup(user)))
-                return NULL;
-        return TAKE_PTR(e);
+        return user && !(e->user = strdup(user)) ? event_free(e) : e;
 }
 
 Event *event_free(Event *e) {

@@ -223,20 +223,18 @@ int graph_descendants(const Graph *g, const uint8_t *from, uint8_t *set) {
 }
 
 int graph_state_init(GraphState *s, const Graph *g) {
-        _cleanup_free_ unsigned *unmet = calloc(g->n_nodes ? g->n_nodes : 1, sizeof(unsigned));
-        _cleanup_free_ uint8_t *flags = calloc(g->n_nodes ? g->n_nodes : 1, 1);
+        unsigned *unmet = calloc(MAX(g->n_nodes, 1u), sizeof(unsigned) + sizeof(uint8_t));
 
-        if (!unmet || !flags)
+        if (!unmet)
                 return -ENOMEM;
         for (unsigned i = 0; i < g->n_nodes; i++)
                 unmet[i] = g->nodes[i].n_needs;
-        *s = (GraphState) { .graph = g, .unmet = TAKE_PTR(unmet), .flags = TAKE_PTR(flags), .first_bad = g->n_nodes };
+        *s = (GraphState) { .graph = g, .unmet = unmet, .flags = (uint8_t *) (unmet + g->n_nodes), .first_bad = g->n_nodes };
         return 0;
 }
 
 void graph_state_done(GraphState *s) {
         free(s->unmet);
-        free(s->flags);
         *s = (GraphState) {};
 }
 

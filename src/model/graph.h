@@ -30,7 +30,7 @@ int graph_descendants(const Graph *g, const uint8_t *from, uint8_t *set);
 typedef struct GraphState {
         const Graph *graph;                             /* borrowed */
         unsigned *unmet;                                /* explicit needs that have not ended */
-        uint8_t *flags;                                 /* ended, bad, told: private */
+        uint8_t *flags;                                 /* ended, bad, told: private; behind the above in the same memory */
         unsigned prefix;                                /* nodes [0, prefix) have ended */
         unsigned first_bad;                             /* the lowest ended node whose chain failed; n_nodes: none */
         unsigned n_ended;

@@ -19,41 +19,65 @@ static uint32_t run_number(const Json *j) {
         return n > 0 && n <= UINT32_MAX ? (uint32_t) n : 0;
 }
 
-static void take_created(Run *r, const Event *e) {
-        const Json *only = json_get(e->data, "only");
+/* The members of a run-created, borrowed. Most have few of them, and there are many runs: one look at what is there instead of a search for each. */
+typedef struct Created {
+        Json *inputs, *labels, *payload, *only, *trigger, *dedup_key, *replay_of, *root_run, *workspace_from;
+} Created;
 
+static Created read_created(const Json *data) {
+        static const struct {
+                const char *key;
+                size_t offset;
+        } members[] = {
+                { "trigger", offsetof(Created, trigger) },       { "inputs", offsetof(Created, inputs) },
+                { "labels", offsetof(Created, labels) },         { "dedupKey", offsetof(Created, dedup_key) },
+                { "only", offsetof(Created, only) },             { "payload", offsetof(Created, payload) },
+                { "replayOf", offsetof(Created, replay_of) },    { "rootRun", offsetof(Created, root_run) },
+                { "workspaceFrom", offsetof(Created, workspace_from) },
+        };
+        Created c = { 0 };
+
+        JSON_OBJECT_FOREACH(data, key, value)
+                for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                        if (streq(members[i].key, key))
+                                *(Json **) ((uint8_t *) &c + members[i].offset) = value;
+        return c;
+}
+
+static void take_created(Run *r, const Event *e, const Created *c) {
         r->created_at = e->at.wall;
         r->started_by = e->uid;
-        r->replay_of = run_number(json_get(e->data, "replayOf"));
-        r->root_run = r->replay_of > 0 ? run_number(json_get(e->data, "rootRun")) : r->id;
-        r->workspace_from = run_number(json_get(e->data, "workspaceFrom"));
+        r->replay_of = run_number(c->replay_of);
+        r->root_run = r->replay_of > 0 ? run_number(c->root_run) : r->id;
+        r->workspace_from = run_number(c->workspace_from);
         r->workspace_wanted = r->workspace_from > 0;
         r->scheduled_for = e->until;
         if (e->until > 0)
                 r->state = RUN_SCHEDULED;
-        for (unsigned i = 0; only && i < r->runbook->n_phases; i++)
-                r->phases[i].not_selected = !names(only, r->phases[i].def->name);
-        replace_json(&r->inputs, json_get(e->data, "inputs"));
-        replace_json(&r->labels, json_get(e->data, "labels"));
-        replace_json(&r->payload, json_get(e->data, "payload"));
+        for (unsigned i = 0; c->only && i < r->runbook->n_phases; i++)
+                r->phases[i].not_selected = !names(c->only, r->phases[i].def->name);
+        replace_json(&r->inputs, c->inputs);
+        replace_json(&r->labels, c->labels);
+        replace_json(&r->payload, c->payload);
         r->start_wanted = true;
 }
 
 int apply_run_created(Run *r, Event *e) {
+        Created c = read_created(e->data);
         int k;
 
-        if (r->created_at > 0 || !is_object_or_none(json_get(e->data, "inputs")) || !is_object_or_none(json_get(e->data, "labels")))
+        if (r->created_at > 0 || !is_object_or_none(c.inputs) || !is_object_or_none(c.labels))
                 return -EBADMSG;
         r->started_from = login_free(r->started_from);
         k = login_copy(e->login, &r->started_from);
         if (k >= 0)
                 k = replace_string(&r->started_by_name, e->user);
         if (k >= 0)
-                k = replace_string(&r->trigger, json_string(json_get(e->data, "trigger")));
+                k = replace_string(&r->trigger, json_string(c.trigger));
         if (k >= 0)
-                k = replace_string(&r->dedup_key, json_string(json_get(e->data, "dedupKey")));
+                k = replace_string(&r->dedup_key, json_string(c.dedup_key));
         if (k >= 0)
-                take_created(r, e);
+                take_created(r, e, &c);
         return k;
 }
 

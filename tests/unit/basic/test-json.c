@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "json.h"
 
@@ -31,6 +32,26 @@ static void test_text(void **state) {
         check_text("18446744073709551616", "1.8446744073709552e19");
         check_text("-9223372036854775809", "-9.223372036854776e18");
         check_text("[1.0,1e2,-0]", "[1,100,0]");
+}
+
+/* Every byte at every place of a longer text: what needs it is escaped, and nothing else. */
+static void test_escapes(void **state) {
+        for (unsigned c = 0; c <= UINT8_MAX; c++)
+                for (size_t at = 0; at < 19; at++) {
+                        char text[] = "0123456789abcdef~\x7f!", expected[32], escape[8] = {(char) c};
+                        static const char shorts[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+                        const char *s = c ? strchr(shorts, (int) c) : NULL;
+                        if (s)
+                                (void) snprintf(escape, sizeof(escape), "\\%c", letters[s - shorts]);
+                        else if (c < 0x20)
+                                (void) snprintf(escape, sizeof(escape), "\\u%04x", c);
+                        (void) snprintf(expected, sizeof(expected), "\"%.*s%s%s\"", (int) at, text, escape, text + at + 1);
+                        text[at] = (char) c;
+                        _cleanup_json_ Json *j = json_new_string_n(text, sizeof(text) - 1);
+                        _cleanup_free_ char *written = json_to_string(j, false);
+                        assert_string_equal(written, expected);
+                        assert_int_equal(json_size(j, SIZE_MAX), strlen(expected));
+                }
 }
 
 static void test_pretty(void **state) {
@@ -267,6 +288,7 @@ static void test_members(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_pretty),
         cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_parse_depth_cap),
