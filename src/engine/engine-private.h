@@ -277,7 +277,7 @@ void row_copy(const RunRow *row, RowCopy *ret);
 /* publish.c */
 void publish_turn(Engine *e, Turn *t);
 void publish_new_run(Engine *e, EngineRun *er);         /* one that was stored outside of a turn */
-void publish_end(Engine *e, uint32_t id);               /* likewise: one that isn't in memory has another end */
+void publish_end(Engine *e, uint32_t id, bool unannounced); /* likewise: one that isn't in memory has another end */
 void count_run(Engine *e, RunState state, int change);
 void count_dead_letters(Engine *e);
 

@@ -229,7 +229,7 @@ static int cancel_damaged(Engine *e, uint32_t id, const Folded *f, const Actor *
                 return engine_refuse(VERDICT_STORAGE_UNAVAILABLE, ret_message,
                                    _("Nothing was changed, because it could not be stored. %s"), store_error(e->store));
         count_run(e, RUN_DLQ, -1);
-        publish_end(e, id);
+        publish_end(e, id, false);
         *ret = 0;
         return VERDICT_OK;
 }

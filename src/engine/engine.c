@@ -140,6 +140,8 @@ static int on_starts(sd_event_source *s, uint64_t usec, void *userdata) {
                 r = turn_decide(e, e->starts.first, &now, scheduler_grant(&e->scheduler));
         }
         engine_arm_starts(e);
+        if (r >= 0)                                     /* one that is for later has a deadline now, and no commit that arms it */
+                r = timers_arm(e->timers);
         return r == -ENOMEM ? turn_arm(e) : r;
 }
 

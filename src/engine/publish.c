@@ -113,6 +113,12 @@ static void announce(Engine *e, EngineRun *er) {
         TELL(e, run_added, e->observer_userdata, er->run);
 }
 
+/* Its first look, which is not far, has something to tell; there is nothing else to be told of it. One that was made with parts of another
+ * run, for a later time, or with a workspace that must be copied first, does not look like that. */
+static bool waits_to_begin(const EngineRun *er) {
+        return er->in_starts && er->run->state == RUN_QUEUED && er->run->last_seq == 1 && !er->run->workspace_wanted;
+}
+
 /* A run whose start waits is announced with what it does first, so that a burst of starts is answered before the rest of the world hears
  * of it, and one signal tells what else would take two. */
 static void tell_new_runs(Engine *e, Turn *t) {
@@ -120,7 +126,7 @@ static void tell_new_runs(Engine *e, Turn *t) {
                 EngineRun *er = t->runs[i].run;
 
                 er->is_new = false;
-                if (er->unannounced && !er->in_starts)
+                if (er->unannounced && !waits_to_begin(er))
                         announce(e, er);
         }
 }
@@ -171,11 +177,13 @@ void publish_new_run(Engine *e, EngineRun *er) {
         announce(e, er);
 }
 
-void publish_end(Engine *e, uint32_t id) {
+void publish_end(Engine *e, uint32_t id, bool unannounced) {
         Run *run;
 
         cache_drop(e, id);
         if (engine_get_run(e, id, &run) == VERDICT_OK) {
+                if (unannounced)
+                        TELL(e, run_added, e->observer_userdata, run);
                 TELL(e, run_changed, e->observer_userdata, run);
                 TELL(e, run_finished, e->observer_userdata, run);
                 TELL(e, run_removed, e->observer_userdata, run, false);

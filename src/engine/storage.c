@@ -42,6 +42,7 @@ static void take_back_starts(Engine *e, Turn *t) {
 /* A run that is damaged is parked, as at a start of the daemon. */
 static int park(Engine *e, EngineRun *er, const Folded *f) {
         uint32_t id = er->id;
+        bool unannounced = er->unannounced;
         int r = run_park(e, id, f);
 
         if (r < 0)
@@ -49,7 +50,7 @@ static int park(Engine *e, EngineRun *er, const Folded *f) {
         count_run(e, er->row.state, -1);
         count_run(e, RUN_DLQ, 1);
         engine_run_free(er);
-        publish_end(e, id);
+        publish_end(e, id, unannounced);
         return 0;
 }
 

@@ -94,13 +94,13 @@ int turn_decide(Engine *e, EngineRun *er, const Stamp *now, unsigned slots) {
         bool finished;
         int r;
 
+        r = turn_reserve(e);
+        if (r < 0)
+                return r;
         if (er->in_starts) {
                 QUEUE_REMOVE(starts, &e->starts, er);
                 er->in_starts = false;
         }
-        r = turn_reserve(e);
-        if (r < 0)
-                return r;
         r = turn_book(e, er, run_decide(er->run, now, &e->limits, &slots, o));
         finished = take_effects(e, n_effects);
         if (r >= 0 && finished)

@@ -219,6 +219,10 @@ class Known(LoginCase):
         self.assertEqual(self.started_from(self.start(MEMBER)), {})
 
     def test_asked_once_and_not_by_readers(self):
+        self.daemon.write_runbook('busy', 'phases: [{name: p, activities: [{name: a, run: sleep 3600}]}]')
+        busy = self.daemon.start_run('busy')            # where nothing runs, callers are forgotten and asked about again
+        busy.wait_activity('a', 'running')
+        self.logind.set_sessions(**{'1': {'uid': STARTER}})
         reads = ((PATH, MANAGER, 'ListRuns', 'a{sv}', (NO_OPTIONS,)), (PATH, PROPERTIES, 'GetAll', 's', (MANAGER,)), (PATH, MANAGER, 'ListRequests'))
         run = self.start(STARTER, '1')
         self.assertEqual(len(self.logind.questions(SESSION_OF)), 1)

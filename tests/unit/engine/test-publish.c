@@ -196,6 +196,46 @@ static void test_announced_after_a_failure(void **state) {
         assert_int_equal(world_stored_state(w, 1), RUN_ON_HOLD);
 }
 
+/* It begins when its time has come, which is too late to hear that it is there. */
+static void test_scheduled_without_a_slot(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *message = NULL;
+        StartRequest q = { .runbook = "sign", .start_at = now_usec(CLOCK_REALTIME) + 100 * USEC_PER_MSEC };
+        Ticket ticket;
+        uint32_t run;
+
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        assert_int_equal(engine_start_run(w->engine, &q, &world_actor, &run, &ticket, &message), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        assert_int_equal(world_trace_count(w, "added 1"), 1);
+        world_turn(w);
+        assert_int_equal(world_stored_state(w, 1), RUN_SCHEDULED);
+        world_wait(w, "run 1 on-hold");                 /* nothing else happens that would ask for the time */
+        assert_int_equal(world_trace_count(w, "added 1"), 1);
+}
+
+/* What it was made with is to be told, of a run that everybody knows. */
+static void test_replay_without_a_slot(void **state) {
+        World *w = *state;
+        _cleanup_free_ char *message = NULL;
+        Ticket ticket;
+        uint32_t run;
+
+        world_start(w, "chain");
+        fake_exit(w->fake, 1, "a", 0);
+        world_turn(w);
+        fake_exit(w->fake, 1, "b", 1);
+        world_turn(w);
+        assert_int_equal(world_stored_state(w, 1), RUN_FAILED);
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        world_trace_clear(w);
+        assert_int_equal(engine_replay(w->engine, 1, &world_actor, &(ReplayRequest) { .fresh_workspace = true }, &run, &ticket, &message), VERDICT_OK);
+        assert_ok(engine_flush(w->engine));
+        assert_true(world_trace_find(w, "added 2") < world_trace_find(w, "activity 2/a success"));
+        world_turn(w);
+        assert_int_equal(world_trace_count(w, "added 2"), 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 engine_test(test_steps_are_no_change),
@@ -209,6 +249,8 @@ int main(void) {
                 engine_test(test_start_that_waits),
                 engine_test(test_cancelled_while_it_waits),
                 engine_test(test_announced_after_a_failure),
+                engine_test(test_scheduled_without_a_slot),
+                engine_test(test_replay_without_a_slot),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
