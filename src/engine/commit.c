@@ -174,13 +174,12 @@ static void row_text_done(RowText *t) {
         *t = (RowText) { 0 };
 }
 
-/* The definition is the one that reading back begins with, whatever the run has gone over to. */
+/* All but the labels, which never change. The definition is the one that reading back begins with, whatever the run has gone over to. */
 static int make_row(const EngineRun *er, RowText *text, RunRow *ret) {
         const Run *r = er->run;
 
         text->status = run_status_text(r);
-        text->labels = r->labels ? json_to_string(r->labels, false) : NULL;
-        if (!text->status || (r->labels && !text->labels))
+        if (!text->status)
                 return -ENOMEM;
         *ret = (RunRow) {
                 .id = r->id,
@@ -200,10 +199,16 @@ static int make_row(const EngineRun *er, RowText *text, RunRow *ret) {
                 .root_run = r->root_run,
                 .n_events = r->last_seq,
                 .trigger = r->trigger,
-                .labels = text->labels,
                 .dedup_key = r->dedup_key,
         };
         return 0;
+}
+
+static int add_labels(const EngineRun *er, RowText *text, RunRow *row) {
+        if (!er->run->labels)
+                return 0;
+        row->labels = text->labels = json_to_string(er->run->labels, false);
+        return row->labels ? 0 : -ENOMEM;
 }
 
 /* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. */
@@ -217,7 +222,8 @@ static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
         row_copy(&row, ret);
         if (!er->is_new && memcmp(ret, &er->row, sizeof er->row) == 0)
                 return 0;
-        return store_put_run(e->store, &row);
+        r = add_labels(er, &text, &row);
+        return r < 0 ? r : store_put_run(e->store, &row);
 }
 
 /* Those of the turn's runs that are new, on their way into the store. */
@@ -243,6 +249,8 @@ static int next_new_run(void *userdata, RunRow *ret) {
                 return 0;
         t = &w->runs[w->i++];
         r = make_row(t->run, &w->text, ret);
+        if (r >= 0)
+                r = add_labels(t->run, &w->text, ret);
         if (r < 0)
                 return r;
         row_copy(ret, &t->row);

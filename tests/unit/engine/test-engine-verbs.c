@@ -92,15 +92,21 @@ static void test_invalid_input(void **state) {
         assert_refused(w, "asks", large, VERDICT_TOO_LARGE, "");
 }
 
+static int check_labels(void *userdata, const RunRow *row) {
+        assert_true(streq_ptr(row->labels, userdata));
+        return 0;
+}
+
 static void test_labels(void **state) {
         static const struct {
                 const char *labels;
                 Verdict verdict;
+                const char *stored;
         } cases[] = {
-                { "{\"a\":\"b\"}", VERDICT_OK },
-                { "{}", VERDICT_OK },
-                { "[\"a\"]", VERDICT_INVALID_INPUT },
-                { "{\"a\":1}", VERDICT_INVALID_INPUT },
+                { "{\"a\":\"b\"}", VERDICT_OK, "{\"a\":\"b\"}" },
+                { "{}", VERDICT_OK, NULL },
+                { "[\"a\"]", VERDICT_INVALID_INPUT, NULL },
+                { "{\"a\":1}", VERDICT_INVALID_INPUT, NULL },
         };
         World *w = *state;
 
@@ -115,6 +121,10 @@ static void test_labels(void **state) {
                                                   &ticket, &message),
                                  cases[i].verdict);
                 assert_int_equal(message != NULL, cases[i].verdict != VERDICT_OK);
+                if (cases[i].verdict != VERDICT_OK)
+                        continue;
+                assert_ok(engine_flush(w->engine));
+                assert_ok(store_get_run(w->store, run, check_labels, (void *) cases[i].stored));
         }
 }
 
