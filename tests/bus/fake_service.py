@@ -19,6 +19,14 @@ def serve(address, name, make):
     GLib.MainLoop().run()
 
 
+def end_process(process):
+    """Of one that may not be there; what is there afterwards: nothing."""
+    if process:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 class FakeService:
     def __init__(self, bus, program, name, path, interface):
         self.bus = bus
@@ -35,11 +43,7 @@ class FakeService:
         return self
 
     def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.process = None
+        self.process = end_process(self.process)
 
     def close(self):
         self.stop()

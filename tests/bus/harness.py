@@ -25,6 +25,8 @@ import dbus.bus
 import dbus.mainloop.glib
 from gi.repository import GLib
 
+from fake_service import end_process
+
 NAME = 'org.runbookd1'
 PATH = '/org/runbookd1'
 MANAGER = NAME + '.Manager'
@@ -133,11 +135,7 @@ class PrivateBus:
         os.chmod(self.socket, 0o666)
 
     def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.process = None
+        self.process = end_process(self.process)
 
     def connect(self):
         connection = dbus.bus.BusConnection(self.address)

@@ -17,7 +17,7 @@ import dbus
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'bus'))
-from harness import NAME, PATH, Daemon, PrivateBus, build_dir, program, run_as, wait_until  # noqa: E402,F401  pylint: disable=unused-import,wrong-import-position
+from harness import NAME, PATH, Daemon, PrivateBus, build_dir, end_process, program, run_as, wait_until  # noqa: E402,F401  pylint: disable=unused-import,wrong-import-position
 
 TEST = NAME + '.Test'
 LIMIT = 60.0
@@ -54,11 +54,7 @@ class Fake:
         return self
 
     def kill(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.process = None
+        self.process = end_process(self.process)
 
     def close(self):
         self.kill()
