@@ -21,6 +21,8 @@
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x) STRINGIFY_(x)                      /* the text of a macro's value */
 
 /* Moves ownership out of a variable: the variable is NULL (or -1) afterwards. */
 #define TAKE_PTR(p) __extension__({ __typeof__(p) *_pp = &(p); __typeof__(p) _v = *_pp; *_pp = NULL; _v; })

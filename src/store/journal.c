@@ -6,7 +6,6 @@
  * A definition is stored once, whatever number of runs share it, and is found by its hash. */
 #include "store-internal.h"
 
-#define SEQ_BITS 31                                     /* with the 32 of the run: a positive 64-bit integer */
 #define SEQ_MAX INT32_MAX
 
 static sqlite3_int64 event_id(uint32_t run, uint32_t seq) {
@@ -19,6 +18,7 @@ typedef struct NewEvents {
         NewRows rows;
         EventSource next;
         void *userdata;
+        Store *store;
         sqlite3_int64 id;
         EventRow event;
 } NewEvents;
@@ -58,11 +58,12 @@ static int next_event(NewRows *rows) {
         if (e->run == 0 || e->seq == 0 || e->seq > SEQ_MAX || !e->type)
                 return -EINVAL;
         n->id = event_id(e->run, e->seq);
+        n->store->last_run = MAX(n->store->last_run, e->run);
         return 1;
 }
 
 int store_append_events(Store *s, EventSource next, void *userdata) {
-        NewEvents n = { .rows = { .next = next_event, .row = &n }, .next = next, .userdata = userdata };
+        NewEvents n = { .rows = { .next = next_event, .row = &n }, .next = next, .userdata = userdata, .store = s };
 
         return store_write_rows(s, ROW_EVENT, &n.rows);
 }

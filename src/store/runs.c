@@ -220,6 +220,61 @@ int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata) {
         return store_query(s, st, SQLITE_OK, run_row, &q);
 }
 
+/* ---- rows that are still to come ---- */
+
+int store_set_complete(Store *s, uint32_t run) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_writable(s);
+        if (r < 0)
+                return r;
+        r = store_statement(s, SQL_COMPLETE, "UPDATE meta SET value = ?1 WHERE key = 'rows_complete'", &st);
+        if (r < 0)
+                return store_fail_write(s, r);
+        r = store_execute(s, st, sqlite3_bind_int64(st, 1, run));
+        if (r >= 0)
+                s->complete = run;
+        return r;
+}
+
+typedef struct NumberQuery {
+        NumberVisitor visit;
+        void *userdata;
+} NumberQuery;
+
+static int number_row(sqlite3_stmt *st, void *userdata) {
+        const NumberQuery *q = userdata;
+
+        return q->visit(q->userdata, column_u32(st, 0));
+}
+
+/* From number to number where there are rows, else from one run's events to the next run's: a number that damage has made large is no long
+ * way, and of runs that have rows nothing else is read. A second event brings the row with it: who has that has lost the row later. */
+#define FIRST_EVENT(run) "((" run ") << " STRINGIFY(SEQ_BITS) " | 1)"
+#define NEXT_WITH_EVENTS "((SELECT min(id) FROM events WHERE id >= " FIRST_EVENT("n + 1") ") >> " STRINGIFY(SEQ_BITS) ")"
+#define WITHOUT_ROW                                                                                                                     \
+        "WITH RECURSIVE numbers(n) AS (SELECT ?1 UNION ALL"                                                                             \
+        " SELECT CASE WHEN EXISTS (SELECT 1 FROM runs WHERE id = n + 1) THEN n + 1 ELSE " NEXT_WITH_EVENTS " END"                       \
+        " FROM numbers WHERE n < ?2)"                                                                                                   \
+        " SELECT n FROM numbers WHERE n > ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE id = n)"                                          \
+        " AND EXISTS (SELECT 1 FROM events WHERE id = " FIRST_EVENT("n") ")"                                                            \
+        " AND NOT EXISTS (SELECT 1 FROM events WHERE id = " FIRST_EVENT("n") " + 1)"
+
+int store_runs_without_row(Store *s, NumberVisitor visit, void *userdata) {
+        NumberQuery q = { visit, userdata };
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        if (s->complete >= s->last_run)
+                return 0;
+        if (sqlite3_prepare_v2(s->db, WITHOUT_ROW, -1, &st, NULL) != SQLITE_OK)
+                return store_fail_read(s);
+        r = store_query(s, st, sqlite3_bind_int64(st, 1, s->complete) | sqlite3_bind_int64(st, 2, s->last_run), number_row, &q);
+        (void) sqlite3_finalize(st);
+        return r;
+}
+
 int store_count_state(Store *s, RunState state, uint32_t *ret) {
         sqlite3_stmt *st = NULL;
         int r;

@@ -17,12 +17,14 @@
 #define STORE_WAL_FILE_MAX (16 * 1024 * 1024)
 #define STORE_CACHE_KIB 256
 #define STORE_ERROR_MAX 512
+#define SEQ_BITS 31                                     /* the low bits of an event's key; with the 32 of its run: a positive 64-bit integer */
 
 /* The slots of the prepared statements; the text stands with its one user. */
 typedef enum Sql {
         SQL_BEGIN, SQL_COMMIT, SQL_BOOT_PUT, SQL_PROBE,
         SQL_EVENT_APPEND, SQL_EVENT_LOAD, SQL_DEFINITION_PUT, SQL_DEFINITION_GET,
         SQL_RUN_TOUCH, SQL_RUN_MOVE, SQL_RUN_CHANGE, SQL_RUN_NEW, SQL_RUN_GET, SQL_RUN_UNFINISHED, SQL_RUN_DEDUP, SQL_COUNT, SQL_COUNT_NEW,
+        SQL_COMPLETE,
         _SQL_MAX,
 } Sql;
 
@@ -74,7 +76,8 @@ struct Store {
         char boot_id[37];
         uint32_t boot;
         bool boot_stored;                               /* its row is made by the first commit of this boot, so that opening needs no write */
-        uint32_t last_run, last_run_stored;             /* the second is what a rollback goes back to */
+        uint32_t last_run, last_run_stored;             /* the second is what a rollback goes back to, as is: */
+        uint32_t complete, complete_stored;
         Transaction transaction;
         int failure;                                    /* of a failed transaction */
         char error[STORE_ERROR_MAX];

@@ -87,6 +87,7 @@ static void roll_back(Store *s) {
         if (!sqlite3_get_autocommit(s->db))
                 (void) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
         s->last_run = s->last_run_stored;
+        s->complete = s->complete_stored;
 }
 
 static void fail_transaction(Store *s, int r) {
@@ -241,6 +242,7 @@ static int commit(Store *s) {
         if (r < 0)
                 return r;
         s->last_run_stored = s->last_run;
+        s->complete_stored = s->complete;
         s->boot_stored = true;
         return 0;
 }
@@ -529,13 +531,18 @@ static int load_boot(Store *s) {
         return 0;
 }
 
-static int load_last_run(Store *s) {
-        int r, last = 0;
+static int load_numbers(Store *s) {
+        int r, last = 0, complete = 0;
 
-        r = schema_pragma_int(s->db, "SELECT max(ifnull((SELECT max(id) FROM runs), 0), (SELECT value FROM meta WHERE key = 'last_deleted_run'))", &last);
+        r = schema_pragma_int(s->db, "SELECT max(ifnull((SELECT max(id) FROM runs), 0),"
+                                     " ifnull((SELECT max(id) >> " STRINGIFY(SEQ_BITS) " FROM events), 0),"
+                                     " (SELECT value FROM meta WHERE key = 'last_deleted_run'))", &last);
+        if (r >= 0)
+                r = schema_pragma_int(s->db, "SELECT value FROM meta WHERE key = 'rows_complete'", &complete);
         if (r < 0)
                 return r;
         s->last_run = s->last_run_stored = (uint32_t) last;
+        s->complete = s->complete_stored = (uint32_t) complete;
         return 0;
 }
 
@@ -552,7 +559,7 @@ static int open_database(Store *s, const StoreOptions *o) {
         if (r >= 0)
                 r = load_boot(s);
         if (r >= 0)
-                r = load_last_run(s);
+                r = load_numbers(s);
         if (r >= 0 && o->durability == DURABILITY_FULL)
                 prepare_wal(s);
         return r;
@@ -629,4 +636,8 @@ void store_release_memory(Store *s) {
 
 uint32_t store_last_run(const Store *s) {
         return s->last_run;
+}
+
+uint32_t store_complete(const Store *s) {
+        return s->complete;
 }

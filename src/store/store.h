@@ -1,5 +1,5 @@
 /* The store: one SQLite database in the state directory, in WAL mode, with the journal of events, the frozen definitions and one index row per run
- * for lists. One writer, one transaction per turn of the daemon's loop. Nothing here knows what an event means.
+ * for lists, which may come later than the run's first event. One writer, one transaction per turn of the daemon's loop. Nothing here knows what an event means.
  *
  * After any failing write the transaction is rolled back and the caller is told once, by store_commit or the call itself; the store stays usable for reads. */
 #pragma once
@@ -28,6 +28,7 @@ DEFINE_CLEANUP(Store *, store_close)
 const char *store_id(const Store *s);                   /* random, 32 hex digits, made with the store */
 uint32_t store_boot(const Store *s);                    /* the number of this boot of the machine in the store; events carry it */
 uint32_t store_last_run(const Store *s);                /* the highest run number ever given */
+uint32_t store_complete(const Store *s);                /* no run up to this number is still to get its row */
 void store_release_memory(Store *s);                    /* what is kept for the next read or write */
 const char *store_error(const Store *s);                /* text of the last failure, for logs and replies */
 
@@ -69,6 +70,7 @@ typedef int (*RunSource)(void *userdata, RunRow *ret);
 typedef int (*EventSource)(void *userdata, EventRow *ret);
 int store_add_runs(Store *s, RunSource next, void *userdata); /* runs that have no row yet */
 int store_append_events(Store *s, EventSource next, void *userdata);
+int store_set_complete(Store *s, uint32_t run);         /* what store_complete says from this transaction on */
 int store_commit(Store *s);                             /* on failure everything since store_begin is rolled back; -ENOSPC, -EIO, … */
 void store_rollback(Store *s);
 int store_probe(Store *s);                              /* one tiny durable write: is the storage back? */
@@ -87,6 +89,9 @@ typedef struct RunFilter {
 int store_list_runs(Store *s, const RunFilter *f, RunVisitor visit, void *userdata);    /* newest first */
 int store_get_run(Store *s, uint32_t id, RunVisitor visit, void *userdata);             /* -ENOENT */
 int store_unfinished_runs(Store *s, RunVisitor visit, void *userdata);                  /* oldest first */
+/* Numbers of runs that have their first event and nothing else; oldest first. Reads no further back than to what is complete. */
+typedef int (*NumberVisitor)(void *userdata, uint32_t run);
+int store_runs_without_row(Store *s, NumberVisitor visit, void *userdata);
 int store_count_state(Store *s, RunState state, uint32_t *ret);                         /* of dead letters (else -EINVAL): kept by triggers, never count(*) */
 int store_load_events(Store *s, uint32_t run, uint32_t from_seq, uint32_t max, EventVisitor visit, void *userdata); /* max 0: all */
 int store_get_definition(Store *s, const char *hash, char **ret_name, char **ret_format, char **ret_text, size_t *ret_n);

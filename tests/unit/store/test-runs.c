@@ -323,6 +323,144 @@ static void test_last_run(void **state) {
         assert_int_equal(store_last_run(fixture_open(f, DURABILITY_FULL, NULL)), 41);
 }
 
+/* … also one that has only events. */
+static void test_last_run_by_events(void **state) {
+        Fixture *f = *state;
+        RunRow row = run_of(7, RUN_SUCCESS);
+        const EventRow lost = event_of(60, 1);
+
+        put_run(f->store, &row);
+        append_event(f->store, 41, 1);
+        append_event(f->store, 12, 3);
+        assert_int_equal(store_last_run(f->store), 41);
+        assert_ok(store_begin(f->store));
+        assert_ok(store_append_event(f->store, &lost));
+        assert_int_equal(store_last_run(f->store), 60);
+        store_rollback(f->store);
+        assert_int_equal(store_last_run(f->store), 41);
+        assert_int_equal(store_last_run(fixture_reopen(f)), 41);
+        append_event(f->store, UINT32_MAX, INT32_MAX);
+        assert_int_equal(store_last_run(fixture_reopen(f)), UINT32_MAX);
+}
+
+static void set_complete(Store *s, uint32_t run) {
+        assert_ok(store_begin(s));
+        assert_ok(store_set_complete(s, run));
+        assert_ok(store_commit(s));
+}
+
+/* It is part of the transaction that makes it true. */
+static void test_complete(void **state) {
+        Fixture *f = *state;
+        const EventRow bad = event_of(0, 1);
+
+        assert_int_equal(store_complete(f->store), 0);
+        assert_int_equal(store_set_complete(f->store, 5), -EINVAL);
+        assert_int_equal(store_complete(f->store), 0);
+        set_complete(f->store, 5);
+        assert_int_equal(store_complete(f->store), 5);
+
+        assert_ok(store_begin(f->store));
+        assert_ok(store_set_complete(f->store, 6));
+        assert_int_equal(store_complete(f->store), 6);
+        store_rollback(f->store);
+        assert_int_equal(store_complete(f->store), 5);
+
+        assert_ok(store_begin(f->store));
+        assert_ok(store_set_complete(f->store, 7));
+        assert_int_equal(store_append_event(f->store, &bad), -EINVAL);
+        assert_int_equal(store_set_complete(f->store, 8), -EINVAL); /* nothing more goes into a transaction that failed */
+        assert_int_equal(store_commit(f->store), -EINVAL);
+        assert_int_equal(store_complete(f->store), 5);
+
+        assert_ok(store_begin(f->store));
+        assert_ok(store_set_complete(f->store, 9));
+        fault_arm(&(FaultPlan) { .target = FAULT_SYNC, .action = FAULT_IOERR, .at = 1 });
+        assert_int_equal(store_commit(f->store), -EIO);
+        fault_disarm();
+        assert_int_equal(store_complete(f->store), 5);
+        assert_int_equal(store_complete(fixture_reopen(f)), 5);
+        set_complete(f->store, UINT32_MAX);
+        assert_int_equal(store_complete(fixture_reopen(f)), UINT32_MAX);
+}
+
+static int collect_number(void *userdata, uint32_t run) {
+        Listed *l = userdata;
+
+        assert_true(l->n < N_RUNS);
+        l->ids[l->n++] = run;
+        return 0;
+}
+
+static void expect_without_row(Store *s, const uint32_t *ids, size_t n) {
+        Listed got = {};
+
+        assert_ok(store_runs_without_row(s, collect_number, &got));
+        assert_int_equal(got.n, n);
+        assert_memory_equal(got.ids, ids, n * sizeof(uint32_t));
+}
+
+static int stop_at_number(void *userdata, uint32_t run) {
+        return run == *(uint32_t *) userdata ? 42 : 0;
+}
+
+static int refuse_number(void *userdata, uint32_t run) {
+        return -ELOOP;
+}
+
+static void test_without_row(void **state) {
+        Fixture *f = *state;
+        static const uint32_t expected[] = { 2, 3, 11, 40 };
+        uint32_t eleven = 11;
+
+        expect_without_row(f->store, NULL, 0);
+        for (uint32_t id = 1; id <= 12; id++) {
+                RunRow row = run_of(id, id % 2 ? RUN_SUCCESS : RUN_RUNNING);
+
+                if (id != 2 && id != 3 && id != 9 && id != 11)
+                        put_run(f->store, &row);
+                if (id != 4 && id != 5)                 /* a row without events is no business of this */
+                        append_event(f->store, id, 1);
+                if (id == 6 || id == 9)
+                        append_event(f->store, id, 2);  /* 9 had a row, which is gone: it waits for nothing */
+        }
+        append_event(f->store, 40, 1);                  /* behind a gap */
+        f->store = store_close(f->store);
+        run_raw(f->database, "DELETE FROM runs WHERE id IN (7, 12); DELETE FROM events WHERE id >> 31 IN (7, 12)");
+        (void) fixture_open(f, DURABILITY_FULL, NULL);
+        expect_without_row(f->store, expected, 4);
+
+        assert_int_equal(store_runs_without_row(f->store, stop_at_number, &eleven), 42);
+        assert_int_equal(store_runs_without_row(f->store, refuse_number, NULL), -ELOOP);
+        set_complete(f->store, 2);
+        expect_without_row(f->store, expected + 1, 3);
+        set_complete(f->store, 10);
+        expect_without_row(f->store, expected + 2, 2);
+        expect_without_row(fixture_reopen(f), expected + 2, 2);
+        set_complete(f->store, 40);
+        expect_without_row(f->store, NULL, 0);
+        set_complete(f->store, UINT32_MAX);             /* beyond what there is */
+        expect_without_row(f->store, NULL, 0);
+}
+
+/* Numbers far away cost nothing, also the last there can be: nobody waits for a start of the daemon. */
+static void test_without_row_far_away(void **state) {
+        Fixture *f = *state;
+        static const uint32_t expected[] = { 3, UINT32_MAX - 1, UINT32_MAX };
+        RunRow row = run_of(UINT32_MAX - 2, RUN_SUCCESS);
+
+        append_event(f->store, 3, 1);
+        put_run(f->store, &row);
+        append_event(f->store, UINT32_MAX - 2, INT32_MAX);
+        append_event(f->store, UINT32_MAX - 1, 1);
+        append_event(f->store, UINT32_MAX, 1);
+        append_event(f->store, UINT32_MAX, INT32_MAX);
+        expect_without_row(f->store, expected, 3);
+        row.id = UINT32_MAX;
+        put_run(f->store, &row);
+        expect_without_row(f->store, expected, 2);
+}
+
 static int check_dlq(void *userdata, const RunRow *row) {
         assert_int_equal(row->state, RUN_DLQ);
         return 0;
@@ -353,6 +491,10 @@ int main(void) {
                 open_store_test(test_counts),
                 open_store_test(test_dedup),
                 open_store_test(test_last_run),
+                open_store_test(test_last_run_by_events),
+                open_store_test(test_complete),
+                open_store_test(test_without_row),
+                open_store_test(test_without_row_far_away),
                 open_store_test(test_unknown_state),
         };
 

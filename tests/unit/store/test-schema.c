@@ -96,6 +96,34 @@ static void test_events_by_one_number(void **state) {
         assert_int_equal(n, 1);
 }
 
+/* All runs of before have rows, up to the highest number there ever was. */
+static void test_rows_complete(void **state) {
+        static const struct { const char *sql; uint32_t complete, last; } cases[] = {
+                { "", 0, 0 },
+                { "INSERT INTO runs VALUES(5,'r','d','queued',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL)", 5, 5 },
+                { "INSERT INTO runs VALUES(5,'r','d','queued',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL),"
+                  " (9,'r','d','dlq',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL);"
+                  "INSERT INTO events VALUES((5 << 31) | 1,10,11,1,0,'root','run-created',NULL,0,NULL,'{}');"
+                  "DELETE FROM runs WHERE id = 9", 9, 9 },
+                { "INSERT INTO runs VALUES(4294967295,'r','d','queued',NULL,1,2,3,4,5,6,7,8,9,10,11,NULL,NULL,NULL)", UINT32_MAX, UINT32_MAX },
+        };
+        Fixture *f = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                sqlite3 *db = open_raw(f);
+
+                assert_ok(schema_migrate(db, schema_migrations, 2, 0));
+                exec_ok(db, cases[i].sql);
+                assert_int_equal(sqlite3_close(db), SQLITE_OK);
+                (void) fixture_open(f, DURABILITY_FULL, NULL);
+                assert_int_equal(store_complete(f->store), cases[i].complete);
+                assert_int_equal(store_last_run(f->store), cases[i].last);
+                assert_int_equal(store_complete(fixture_reopen(f)), cases[i].complete);
+                f->store = store_close(f->store);
+                assert_ok(remove_all(f->directory));
+        }
+}
+
 static void test_failing_migration(void **state) {
         const Migration table[] = {
                 schema_migrations[0],
@@ -137,6 +165,7 @@ int main(void) {
                 store_test(test_from_scratch),
                 store_test(test_second_migration),
                 store_test(test_events_by_one_number),
+                store_test(test_rows_complete),
                 store_test(test_failing_migration),
                 store_test(test_foreign),
         };
