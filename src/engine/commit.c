@@ -7,8 +7,6 @@
  * While that is told, facts wait and are fed to the other of two turns, so that nothing is told that is not in this one. */
 #include "engine-private.h"
 
-#include "digest.h"
-
 /* ---- before ---- */
 
 /* A slot for this run; false: nothing more can be given out. */
@@ -100,6 +98,14 @@ static int put_definitions(Engine *e, const DefinitionList *l) {
         return r;
 }
 
+static int write_definitions(Engine *e, const Turn *t) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < t->n_runs; i++)
+                r = put_definitions(e, &t->runs[i].run->definitions);
+        return r;
+}
+
 /* Events on their way into the store, one after the other: the next of them, and the text of the one before. */
 typedef struct EventsWriter {
         const Segment *segment;
@@ -151,138 +157,11 @@ static int write_events(Engine *e, const Outcome *o, const Segment *segments) {
         return store_append_events(e->store, next_event, &w);
 }
 
-void row_copy(const RunRow *row, RowCopy *ret) {
-        memset(ret, 0, sizeof *ret);                    /* compared as a whole */
-        ret->state = row->state;
-        ret->had_errors = row->had_errors;
-        ret->pending_requests = row->pending_requests;
-        ret->attempt = row->attempt;
-        ret->started_at = row->started_at;
-        ret->finished_at = row->finished_at;
-        ret->scheduled_for = row->scheduled_for;
-        ret->status_text = quick_digest(QUICK_DIGEST_START, strempty(row->status_text), strlen(strempty(row->status_text)));
-}
-
-/* The texts that a row has for itself. */
-typedef struct RowText {
-        char *status, *labels;
-} RowText;
-
-static void row_text_done(RowText *t) {
-        free(t->status);
-        free(t->labels);
-        *t = (RowText) { 0 };
-}
-
-/* All but the labels, which never change. The definition is the one that reading back begins with, whatever the run has gone over to. */
-static int make_row(const EngineRun *er, RowText *text, RunRow *ret) {
-        const Run *r = er->run;
-
-        text->status = run_status_text(r);
-        if (!text->status)
-                return -ENOMEM;
-        *ret = (RunRow) {
-                .id = r->id,
-                .runbook = r->runbook->name,
-                .definition = er->definitions.first->hash,
-                .state = r->state,
-                .status_text = text->status,
-                .created_at = r->created_at,
-                .started_at = r->started_at,
-                .finished_at = r->finished_at,
-                .scheduled_for = r->scheduled_for,
-                .started_by = r->started_by,
-                .had_errors = r->had_errors,
-                .pending_requests = run_pending_requests(r),
-                .attempt = r->attempt,
-                .replay_of = r->replay_of,
-                .root_run = r->root_run,
-                .n_events = r->last_seq,
-                .trigger = r->trigger,
-                .dedup_key = r->dedup_key,
-        };
-        return 0;
-}
-
-static int add_labels(const EngineRun *er, RowText *text, RunRow *row) {
-        if (!er->run->labels)
-                return 0;
-        row->labels = text->labels = json_to_string(er->run->labels, false);
-        return row->labels ? 0 : -ENOMEM;
-}
-
-/* The row is written only when it says something new. The number of events alone isn't: it is right when the run has ended. */
-static int write_row(Engine *e, EngineRun *er, RowCopy *ret) {
-        _cleanup_(row_text_done) RowText text = { 0 };
-        RunRow row;
-        int r = make_row(er, &text, &row);
-
-        if (r < 0)
-                return r;
-        row_copy(&row, ret);
-        if (!er->is_new && memcmp(ret, &er->row, sizeof er->row) == 0)
-                return 0;
-        r = add_labels(er, &text, &row);
-        return r < 0 ? r : store_put_run(e->store, &row);
-}
-
-/* Those of the turn's runs that are new, on their way into the store. */
-typedef struct NewRunsWriter {
-        Touched *runs;
-        size_t i, n;
-        RowText text;
-} NewRunsWriter;
-
-static void new_runs_writer_done(NewRunsWriter *w) {
-        row_text_done(&w->text);
-}
-
-static int next_new_run(void *userdata, RunRow *ret) {
-        NewRunsWriter *w = userdata;
-        Touched *t;
-        int r;
-
-        row_text_done(&w->text);
-        while (w->i < w->n && !w->runs[w->i].run->is_new)
-                w->i++;
-        if (w->i == w->n)
-                return 0;
-        t = &w->runs[w->i++];
-        r = make_row(t->run, &w->text, ret);
-        if (r >= 0)
-                r = add_labels(t->run, &w->text, ret);
-        if (r < 0)
-                return r;
-        row_copy(ret, &t->row);
-        return 1;
-}
-
-static int write_new_runs(Engine *e, Turn *t) {
-        _cleanup_(new_runs_writer_done) NewRunsWriter w = { .runs = t->runs, .n = t->n_runs };
-
-        return store_add_runs(e->store, next_new_run, &w);
-}
-
-static int write_rows(Engine *e, Turn *t) {
-        bool any_new = false;
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < t->n_runs; i++) {
-                EngineRun *er = t->runs[i].run;
-
-                any_new = any_new || er->is_new;
-                r = put_definitions(e, &er->definitions);
-                if (r >= 0 && !er->is_new)
-                        r = write_row(e, er, &t->runs[i].row);
-        }
-        return r >= 0 && any_new ? write_new_runs(e, t) : r;
-}
-
 int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret) {
         int r = write_definition(e, er->definitions.first);
 
         if (r >= 0)
-                r = write_row(e, er, ret);
+                r = rows_write_first(e, er, ret);
         return r < 0 ? r : write_events(e, o, &(Segment) { .run = er, .end = o->n_events });
 }
 
@@ -294,7 +173,9 @@ static int write_turn(Engine *e, Turn *t) {
         r = store_begin(e->store);
         if (r < 0)
                 return r;
-        r = write_rows(e, t);
+        r = write_definitions(e, t);
+        if (r >= 0)
+                r = rows_write(e, t);
         if (r >= 0)
                 r = write_events(e, &t->outcome, t->segments);
         if (r < 0) {
@@ -340,6 +221,7 @@ static void note_stored(Engine *e, Turn *t) {
                 er->row = t->runs[i].row;
                 er->recovering = false;
         }
+        rows_stored(t);
 }
 
 static void retire(Engine *e, EngineRun *er) {

@@ -1,5 +1,5 @@
 /* Shared by the files of the engine: engine.c engine-verbs.c engine-start.c engine-again.c engine-read.c turn.c commit.c publish.c
- * storage.c job.c recover.c park.c triggers.c workspace.c definitions.c. */
+ * run-rows.c storage.c job.c recover.c park.c triggers.c workspace.c definitions.c. */
 #pragma once
 
 #include "commit-pace.h"
@@ -32,6 +32,7 @@
 #define START_AT_MAX UINT64_C(253402300799999999)       /* the end of the year 9999 */
 #define STORAGE_RETRY_MIN USEC_PER_SEC                  /* doubles */
 #define STORAGE_RETRY_MAX (30 * USEC_PER_SEC)
+#define COMPLETE_STEP 512u /* runs: how far what the store knows to have rows may lag; a start of the daemon looks at these one by one */
 
 enum {                                                  /* priorities of event sources; I/O has 0 */
         PRIORITY_COMMIT_NOW = -50,
@@ -138,13 +139,14 @@ struct EngineRun {
         Job *jobs;
         uint64_t turn;                                  /* the last turn that touched it */
         bool is_new;                                    /* not in the store yet */
-        bool unannounced;                               /* new, and nobody was told of it but who has started it */
+        bool row_owed;                                  /* there, without a row (run-rows.c); only who has started it was told of it */
         bool recovering;                                /* what was running when the daemon died is not stored as interrupted yet */
         bool workspace_made;
         bool in_starts, in_stale, in_copies;
         Copy *copy;                                     /* of its workspace, begun or made; NULL: none */
         RowCopy row;                                    /* as it is in the store */
         LIST_FIELDS(EngineRun, starts);
+        LIST_FIELDS(EngineRun, owed);
         LIST_FIELDS(EngineRun, stale);
         LIST_FIELDS(EngineRun, copies);
 };
@@ -154,8 +156,15 @@ typedef struct Segment {                                /* consecutive events of
         size_t end;                                     /* index in Outcome.events past its last */
 } Segment;
 
+typedef enum RowFate {                                  /* what becomes of a run's row in a commit */
+        ROW_KEPT,                                       /* it is brought up to date */
+        ROW_ADDED,                                      /* it is its first, and the run is announced */
+        ROW_OWED,                                       /* there is none yet */
+} RowFate;
+
 typedef struct Touched {
         EngineRun *run;
+        RowFate fate;
         RowCopy row;
 } Touched;
 
@@ -215,6 +224,8 @@ struct Engine {
         QUEUE_HEAD(EngineRun) starts;                   /* created, and not decided yet */
         usec_t starts_since;                            /* when the first came into an empty queue; CLOCK_MONOTONIC, as is: */
         usec_t last_answer;                              /* when a commit last answered somebody */
+        QUEUE_HEAD(EngineRun) owed;                     /* by number: they have no row in the store */
+        uint32_t unread;                                /* the first without a row that the next start is to look at again; 0: none */
         QUEUE_HEAD(EngineRun) stale;                    /* facts wait to be fed, or it must be decided again */
         sd_event_source *starts_source;
 
@@ -272,7 +283,17 @@ int engine_commit(Engine *e);
 int commit_write_run(Engine *e, EngineRun *er, const Outcome *o, RowCopy *ret);
 int commit_on_event(sd_event_source *s, void *userdata);
 int commit_on_time(sd_event_source *s, uint64_t usec, void *userdata);
+
+/* run-rows.c */
 void row_copy(const RunRow *row, RowCopy *ret);
+int rows_write(Engine *e, Turn *t);                     /* within the turn's transaction */
+int rows_write_first(Engine *e, EngineRun *er, RowCopy *ret); /* within another */
+void rows_stored(const Turn *t);
+void rows_owe(EngineRun *er);
+void rows_forget(EngineRun *er);                        /* it has its row, or it goes away */
+/* As store_get_run and store_list_runs, also of runs without a row. The runbook is "" where it can't be read. */
+int rows_get(Engine *e, uint32_t id, RunVisitor visit, void *userdata);
+int rows_list(Engine *e, const RunFilter *f, RunVisitor visit, void *userdata);
 
 /* publish.c */
 void publish_turn(Engine *e, Turn *t);

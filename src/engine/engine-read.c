@@ -105,7 +105,7 @@ bool engine_iterate_live(Engine *e, size_t *i, Run **ret) {
 }
 
 int engine_list_runs(Engine *e, const RunFilter *f, RunVisitor visit, void *userdata) {
-        return store_list_runs(e->store, f, visit, userdata);
+        return rows_list(e, f, visit, userdata);
 }
 
 static int found(void *userdata, const RunRow *row) {
@@ -113,7 +113,7 @@ static int found(void *userdata, const RunRow *row) {
 }
 
 int engine_history(Engine *e, uint32_t run, uint32_t from, uint32_t max, EventVisitor visit, void *userdata) {
-        int r = store_get_run(e->store, run, found, NULL);
+        int r = rows_get(e, run, found, NULL);
 
         if (r == -ENOENT)
                 return VERDICT_NO_SUCH_RUN;

@@ -157,7 +157,7 @@ int start_new(Engine *e, Runbook *rb, EngineRun **ret) {
                 r = engine_run_new(e, e->last_run + 1, &l, &er);
         if (r < 0)
                 return r;
-        er->is_new = er->unannounced = true;
+        er->is_new = true;
         r = run_new(er->id, er->definitions.first->runbook, &run);
         if (r < 0) {
                 engine_run_free(er);

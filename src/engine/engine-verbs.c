@@ -110,11 +110,13 @@ int engine_find_run(Engine *e, uint32_t id, EngineRun **ret, char **ret_message)
                 *ret = er;
                 return VERDICT_OK;
         }
-        r = er ? -EIO : store_get_run(e->store, id, row_state, &state);
+        r = er ? -EIO : rows_get(e, id, row_state, &state);
         if (r == -ENOENT)
                 return engine_refuse(VERDICT_NO_SUCH_RUN, ret_message,
                                    _("There is no run %u; “runbookctl list” shows which there are"), id);
-        return r < 0 ? r : refuse_ended(id, state, ret_message);
+        if (r < 0)
+                return r;
+        return run_state_is_terminal(state) ? refuse_ended(id, state, ret_message) : -EIO;      /* it was left alone at the start */
 }
 
 static int no_such_activity(uint32_t run, const char *name, char **ret_message) {

@@ -2,8 +2,8 @@
  * commit.c.
  *
  * A run that is created while slots are free is decided within the same turn, so that one commit holds its creation and its first
- * step. When many are created at once, or all slots are taken, only their creation is stored at first: they are decided when the loop
- * has nothing else to do, or when a slot becomes free, or after 50 ms in any case. */
+ * step. When many are created at once, or all slots are taken, only their creation is stored at first: they are decided when nobody was
+ * answered for some moments, or when a slot becomes free, or after half a second in any case. */
 #include "engine-private.h"
 
 #include <sched.h>
@@ -80,6 +80,7 @@ EngineRun *engine_run_free(EngineRun *er) {
         engine_run_detach(er);
         if (er->in_stale)
                 QUEUE_REMOVE(stale, &er->engine->stale, er);
+        rows_forget(er);
         workspace_forget(er);
         orphan_jobs(er);
         (void) intmap_remove(er->engine->runs, er->id);

@@ -167,7 +167,7 @@ int run_park(Engine *e, uint32_t id, const Folded *f) {
         _cleanup_(triggered_runs_done) TriggeredRuns l = { 0 };
         const char *reason = f->reason ? f->reason : strerror(EUCLEAN);
         End end = { .state = RUN_DLQ, .reason = reason };
-        int r = store_get_run(e->store, id, keep_row, &t);
+        int r = rows_get(e, id, keep_row, &t);
 
         if (r < 0)
                 return r;

@@ -108,26 +108,13 @@ static void tell_requests(Engine *e, const Turn *t) {
         }
 }
 
-static void announce(Engine *e, EngineRun *er) {
-        er->unannounced = false;
-        TELL(e, run_added, e->observer_userdata, er->run);
-}
-
-/* Its first look, which is not far, has something to tell; there is nothing else to be told of it. One that was made with parts of another
- * run, for a later time, or with a workspace that must be copied first, does not look like that. */
-static bool waits_to_begin(const EngineRun *er) {
-        return er->in_starts && er->run->state == RUN_QUEUED && er->run->last_seq == 1 && !er->run->workspace_wanted;
-}
-
 /* A run whose start waits is announced with what it does first, so that a burst of starts is answered before the rest of the world hears
  * of it, and one signal tells what else would take two. */
 static void tell_new_runs(Engine *e, Turn *t) {
         for (size_t i = 0; i < t->n_runs; i++) {
-                EngineRun *er = t->runs[i].run;
-
-                er->is_new = false;
-                if (er->unannounced && !waits_to_begin(er))
-                        announce(e, er);
+                t->runs[i].run->is_new = false;
+                if (t->runs[i].fate == ROW_ADDED)
+                        TELL(e, run_added, e->observer_userdata, t->runs[i].run->run);
         }
 }
 
@@ -136,7 +123,7 @@ static void tell_runs(Engine *e, Turn *t) {
         tell_definitions(e, t);
         tell_activities(e, t);
         for (size_t i = 0; i < t->n_runs; i++)
-                if (!t->runs[i].run->unannounced)
+                if (t->runs[i].fate != ROW_OWED)
                         TELL(e, run_changed, e->observer_userdata, t->runs[i].run->run);
         tell_requests(e, t);
         for (size_t i = 0; i < t->n_runs; i++)
@@ -174,7 +161,7 @@ static void tell_counts(Engine *e) {
 
 void publish_new_run(Engine *e, EngineRun *er) {
         er->is_new = false;
-        announce(e, er);
+        TELL(e, run_added, e->observer_userdata, er->run);
 }
 
 void publish_end(Engine *e, uint32_t id, bool unannounced) {

@@ -101,6 +101,11 @@ static int skip_row(Folding *f, const EventRow *row) {
         return f->end_reason ? 0 : -ENOMEM;
 }
 
+static int say_unreadable(Folded *f, uint32_t seq, const char *type) {
+        f->reason = xasprintf(_("entry %u of its history (%s) can't be read or does not follow from those before it"), seq, type);
+        return f->reason ? 0 : -ENOMEM;
+}
+
 static int on_event(void *userdata, const EventRow *row) {
         Folding *f = userdata;
         int r;
@@ -112,10 +117,8 @@ static int on_event(void *userdata, const EventRow *row) {
         if (r != -EBADMSG)
                 return r;
         f->error = r;
-        if (!f->to->reason)
-                f->to->reason = xasprintf(_("entry %u of its history (%s) can't be read or does not follow from those before it"),
-                                          row->seq, row->type);
-        return f->to->reason ? skip_row(f, row) : -ENOMEM;
+        r = f->to->reason ? 0 : say_unreadable(f->to, row->seq, row->type);
+        return r < 0 ? r : skip_row(f, row);
 }
 
 /* Moves what was tracked into the array. */
@@ -201,8 +204,10 @@ static int fold_events(Folding *f, uint32_t id) {
 
 int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret) {
         Folding f = { .engine = e, .to = ret, .track = identities };
-        int r = store_get_run(e->store, id, on_row, &f), k;
+        int r = rows_get(e, id, on_row, &f), k;
 
+        if (r >= 0 && !*f.hash)                         /* nothing says what it is a run of */
+                r = say_unreadable(ret, 1, event_type_to_string(EVENT_RUN_CREATED)) < 0 ? -ENOMEM : -EBADMSG;
         if (r >= 0)
                 r = definition_load(e, f.hash, &ret->definitions.first, &ret->reason);
         if (r >= 0)
@@ -225,51 +230,93 @@ int run_fold(Engine *e, uint32_t id, bool partly, Json *identities, Folded *ret)
 
 /* ---- the start of the daemon ---- */
 
-typedef struct Numbers {
-        uint32_t *items;
-        size_t n, allocated;
-} Numbers;
+typedef struct Unfinished {
+        uint32_t run;
+        bool row_owed;
+} Unfinished;
 
-static void numbers_done(Numbers *n) {
-        free(n->items);
+typedef struct UnfinishedRuns {
+        Unfinished *items;
+        size_t n, allocated;
+} UnfinishedRuns;
+
+static void unfinished_runs_done(UnfinishedRuns *u) {
+        free(u->items);
 }
 
-static int on_unfinished(void *userdata, const RunRow *row) {
-        Numbers *n = userdata;
-
-        if (!GREEDY_REALLOC(n->items, n->allocated, n->n + 1))
+static int add_unfinished(UnfinishedRuns *u, uint32_t run, bool row_owed) {
+        if (!GREEDY_REALLOC(u->items, u->allocated, u->n + 1))
                 return -ENOMEM;
-        n->items[n->n++] = row->id;
+        u->items[u->n++] = (Unfinished) { .run = run, .row_owed = row_owed };
         return 0;
 }
 
-static int load_run(Engine *e, uint32_t id, Json *identities) {
+static int on_unfinished(void *userdata, const RunRow *row) {
+        return add_unfinished(userdata, row->id, false);
+}
+
+static int on_owed(void *userdata, uint32_t run) {
+        return add_unfinished(userdata, run, true);
+}
+
+static int compare_unfinished(const void *a, const void *b) {
+        const Unfinished *x = a, *y = b;
+
+        return x->run < y->run ? -1 : x->run > y->run;
+}
+
+static int find_owed(Engine *e, UnfinishedRuns *u) {
+        int r = store_runs_without_row(e->store, on_owed, u);
+
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        log_error_errno(r, _("Runs that waited for their start can't be looked for and are left alone until the next start: %m"));
+        e->unread = store_complete(e->store) + 1;
+        return 0;
+}
+
+static int find_unfinished(Engine *e, UnfinishedRuns *u) {
+        int r = store_unfinished_runs(e->store, on_unfinished, u);
+
+        if (r >= 0)
+                r = find_owed(e, u);
+        if (r >= 0 && u->n > 0)
+                qsort(u->items, u->n, sizeof u->items[0], compare_unfinished);
+        return r;
+}
+
+static int load_run(Engine *e, const Unfinished *u, Json *identities) {
         _cleanup_(folded_done) Folded f = { 0 };
         EngineRun *er;
-        int r = run_fold(e, id, false, identities, &f);
+        int r = run_fold(e, u->run, false, identities, &f);
 
         if (r == -EBADMSG || r == -EUCLEAN)
-                return run_park(e, id, &f);
+                return run_park(e, u->run, &f);
         if (r < 0)
                 return r;
-        r = engine_run_new(e, id, &f.definitions, &er);
+        r = engine_run_new(e, u->run, &f.definitions, &er);
         if (r < 0)
                 return r;
         er->row = f.row;
         er->recovering = true;
+        if (u->row_owed)
+                rows_owe(er);
         count_run(e, er->row.state, 1);
         engine_run_attach(er, TAKE_PTR(f.run));
         return 0;
 }
 
-static int load_runs(Engine *e, const Numbers *ids, Json *identities) {
-        for (size_t i = 0; i < ids->n; i++) {
-                int r = load_run(e, ids->items[i], identities);
+static int load_runs(Engine *e, const UnfinishedRuns *u, Json *identities) {
+        for (size_t i = 0; i < u->n; i++) {
+                int r = load_run(e, &u->items[i], identities);
 
                 if (r == -ENOMEM)
                         return r;
-                if (r < 0)
-                        log_error_errno(r, _("Run %u can't be read and is left alone until the next start: %m"), ids->items[i]);
+                if (r >= 0)
+                        continue;
+                log_error_errno(r, _("Run %u can't be read and is left alone until the next start: %m"), u->items[i].run);
+                if (u->items[i].row_owed && e->unread == 0)
+                        e->unread = u->items[i].run;
         }
         return 0;
 }
@@ -300,9 +347,9 @@ static int go_on(Engine *e, EngineRun *er) {
         return run_go_on(e, er);
 }
 
-static int go_on_all(Engine *e, const Numbers *ids) {
-        for (size_t i = 0; i < ids->n; i++) {
-                EngineRun *er = engine_run(e, ids->items[i]);
+static int go_on_all(Engine *e, const UnfinishedRuns *u) {
+        for (size_t i = 0; i < u->n; i++) {
+                EngineRun *er = engine_run(e, u->items[i].run);
                 int r = er ? go_on(e, er) : 0;
 
                 if (r >= 0 && e->turn->outcome.n_events >= TURN_EVENTS_MAX)
@@ -314,22 +361,22 @@ static int go_on_all(Engine *e, const Numbers *ids) {
 }
 
 int engine_recover(Engine *e) {
-        _cleanup_(numbers_done) Numbers ids = { 0 };
+        _cleanup_(unfinished_runs_done) UnfinishedRuns unfinished = { 0 };
         _cleanup_json_ Json *identities = json_new_array();
         int r;
 
         if (!identities)
                 return -ENOMEM;
-        r = store_unfinished_runs(e->store, on_unfinished, &ids);
+        r = find_unfinished(e, &unfinished);
         if (r >= 0)
-                r = load_runs(e, &ids, identities);
+                r = load_runs(e, &unfinished, identities);
         if (r >= 0)
                 r = e->executor->ops->clean_up(e->executor, identities);
         if (r < 0)
                 return r;
         count_dead_letters(e);
         e->counts_told = e->counts;
-        if (ids.n > 0)
-                log_info(P_("%zu unfinished run was read back", "%zu unfinished runs were read back", ids.n), ids.n);
-        return go_on_all(e, &ids);
+        if (unfinished.n > 0)
+                log_info(P_("%zu unfinished run was read back", "%zu unfinished runs were read back", unfinished.n), unfinished.n);
+        return go_on_all(e, &unfinished);
 }

@@ -42,7 +42,7 @@ static void take_back_starts(Engine *e, Turn *t) {
 /* A run that is damaged is parked, as at a start of the daemon. */
 static int park(Engine *e, EngineRun *er, const Folded *f) {
         uint32_t id = er->id;
-        bool unannounced = er->unannounced;
+        bool unannounced = er->row_owed;
         int r = run_park(e, id, f);
 
         if (r < 0)

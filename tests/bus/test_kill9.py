@@ -1,8 +1,15 @@
 """The daemon is killed, again and again, in the middle of a run; the run ends well all the same, and what had ended is not run again (S3.34, section 9)."""
+import json
 import os
 import random
+import signal
+
+import dbus
+import dbus.lowlevel
 
 import harness
+
+NO_OPTIONS = dbus.Dictionary({}, signature='sv')
 
 ACTIVITIES = 14
 VICTIMS = (0, 1, 3, 4, 6, 8, 11, 13)
@@ -97,6 +104,81 @@ class Kill9(Killing):
             self.daemon.start()
         self.assertEqual(run.wait_ended(), 'dlq')
         self.assertEqual(self.daemon.get(harness.PATH, harness.MANAGER, 'RunsDeadLetter'), 1)
+
+
+class Waiting(harness.TestCase):
+    """Runs that wait for a slot are seen by everybody from the first answer on, and outlive the daemon."""
+
+    COUNT = 50
+
+    @classmethod
+    def make_daemon(cls):
+        return harness.Daemon(config='[Runbookd]\nMaxSteps=1\n')
+
+    def send(self, path, interface, method, signature, *args):
+        """The reply comes into self.replies, in the order of the calls; after the last that is wanted the daemon dies."""
+        index = len(self.replies)
+        self.replies.append(None)
+        message = dbus.lowlevel.MethodCallMessage(harness.NAME, path, interface, method)
+        message.append(*args, signature=signature)
+
+        def on_reply(reply):
+            self.replies[index] = (reply.get_error_name(), reply.get_args_list(byte_arrays=True))
+            if None not in self.replies:
+                self.daemon.kill9()
+        self.daemon.connection.send_message_with_reply(message, on_reply, timeout_s=harness.WAIT)
+
+    def numbers(self):
+        return [int(r[0]) for r in self.daemon.manager('ListRuns', 'a{sv}', NO_OPTIONS)]
+
+    def test_burst(self):
+        self.replies = []
+        self.daemon.write_runbook('sleeper', harness.waiting_runbook(self.daemon.scratch, 'never'))
+        self.daemon.write_runbook('hello', harness.HELLO)
+        sleeper = self.daemon.start_run('sleeper')
+        sleeper.wait_activity('wait', 'running')
+        last = self.daemon.run(sleeper.id + self.COUNT)
+        everything = list(range(last.id, 0, -1))
+
+        os.kill(self.daemon.process.pid, signal.SIGSTOP)        # so that all of it is one burst
+        try:
+            for i in range(self.COUNT):
+                labels = dbus.Dictionary({'n': str(i)}, signature='ss', variant_level=1)
+                self.send(harness.PATH, harness.MANAGER, 'StartRun', 'sa{sv}a{sv}', 'hello', NO_OPTIONS, dbus.Dictionary({'Labels': labels}, signature='sv'))
+            self.send(harness.PATH, harness.MANAGER, 'ListRuns', 'a{sv}', NO_OPTIONS)
+            self.send(harness.PATH, harness.MANAGER, 'GetRun', 'u', last.id)
+            self.send(last.path, harness.RUN, 'GetHistory', 'uu', 0, 0)
+            self.send(last.path, harness.RUN, 'Describe', '')
+            self.send(last.path, harness.PROPERTIES, 'GetAll', 's', harness.RUN)
+            self.send(harness.PATH, harness.PROPERTIES, 'Get', 'ss', harness.MANAGER, 'RunsActive')
+            self.daemon.connection.flush()
+        finally:
+            os.kill(self.daemon.process.pid, signal.SIGCONT)
+        harness.wait_until(lambda: self.daemon.process.poll() is not None, 'the replies')
+
+        self.assertEqual([error for error, _ in self.replies if error], [])
+        starts = [int(args[0]) for _, args in self.replies[:self.COUNT]]
+        self.assertEqual(starts, list(range(sleeper.id + 1, last.id + 1)))
+        listed, path, history, description, properties, active = [args[0] for _, args in self.replies[self.COUNT:]]
+        self.assertEqual([int(r[0]) for r in listed], everything)
+        self.assertEqual(str(path), last.path)
+        self.assertEqual([str(e[3]) for e in history][:1], ['run-created'])
+        description = json.loads(description)
+        self.assertEqual((description['id'], description['runbook'], description['labels']), (last.id, 'hello', {'n': str(self.COUNT - 1)}))
+        self.assertEqual(dict(properties['Labels']), {'n': str(self.COUNT - 1)})
+        self.assertEqual(int(active), self.COUNT + 1)
+
+        self.daemon.start()
+        self.assertEqual(self.numbers(), everything)
+        self.assertEqual(int(self.daemon.get(harness.PATH, harness.MANAGER, 'RunsActive')), self.COUNT + 1)
+        sleeper.call('Cancel', 'a{sv}', NO_OPTIONS)
+        for number in starts:
+            run = self.daemon.run(number)
+            self.assertEqual(run.wait_ended(), 'success')
+            self.assertEqual(run.log('greet'), 'hello\n')
+            self.assertEqual(len(run.events('run-created')), 1)
+        self.assertEqual(self.numbers(), everything)
+        self.assertEqual(self.daemon.start_run('hello').id, last.id + 1)
 
 
 class AtAnyMoment(Killing):

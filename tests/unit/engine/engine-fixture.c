@@ -280,7 +280,7 @@ static int take_state(void *userdata, const RunRow *row) {
 RunState world_stored_state(World *w, uint32_t id) {
         RunState state;
 
-        assert_ok(store_get_run(w->store, id, take_state, &state));
+        assert_ok(rows_get(w->engine, id, take_state, &state));
         return state;
 }
 
@@ -306,4 +306,88 @@ unsigned world_events(World *w, uint32_t run, const char *type) {
 
 void world_fail(World *w) {
         fault_arm(&(FaultPlan) { .target = FAULT_SYNC, .action = FAULT_IOERR, .at = 1, .lasting = true });
+}
+
+/* ---- runs without a row ---- */
+
+uint32_t world_start_with(World *w, const StartRequest *q) {
+        _cleanup_free_ char *message = NULL;
+        uint32_t run = 0;
+        Ticket ticket = 0;
+        int r = engine_start_run(w->engine, q, &world_actor, &run, &ticket, &message);
+
+        if (r != VERDICT_OK)
+                fail_msg("%d %s", r, strempty(message));
+        return run;
+}
+
+uint32_t world_start_waiting(World *w, const char *runbook) {
+        uint32_t run;
+
+        assert_ok(engine_set_max_steps(w->engine, 0));
+        run = world_start_with(w, &(StartRequest) { .runbook = runbook });
+        assert_ok(engine_flush(w->engine));
+        assert_int_equal(w->committed_r, 0);
+        return run;
+}
+
+static int append_number(void *userdata, const RunRow *row) {
+        strbuf_appendf(userdata, "%u:%s ", row->id, row->status_text);
+        return 0;
+}
+
+void world_assert_list(World *w, const char *expected) {
+        _cleanup_strbuf_ StrBuf b = { 0 };
+
+        assert_ok(engine_list_runs(w->engine, &(RunFilter) { 0 }, append_number, &b));
+        assert_string_equal(b.n > 0 ? b.s : "", expected);
+}
+
+static int ignore_row(void *userdata, const RunRow *row) {
+        return 0;
+}
+
+bool world_has_row(World *w, uint32_t run) {
+        int r = store_get_run(w->store, run, ignore_row, NULL);
+
+        assert_true(r == 0 || r == -ENOENT);
+        return r == 0;
+}
+
+unsigned world_added(World *w, uint32_t run) {
+        char line[32];
+
+        (void) snprintf(line, sizeof line, "added %u", run);
+        return world_trace_count(w, line);
+}
+
+void world_assert_complete(World *w) {
+        LIST_FOREACH(owed, er, w->engine->owed.first) {
+                assert_false(world_has_row(w, er->id));
+                assert_true(er->id > store_complete(w->store));
+                assert_true(!er->owed_next || er->owed_next->id > er->id);
+        }
+        assert_true(store_complete(w->store) <= store_last_run(w->store));
+}
+
+uint32_t world_active(World *w) {
+        uint32_t active, on_hold, dead;
+
+        engine_counts(w->engine, &active, &on_hold, &dead);
+        return active;
+}
+
+void world_again_with(World *w, unsigned max_steps) {
+        w->max_steps = max_steps;
+        world_trace_clear(w);
+        world_again(w);
+}
+
+void world_finish_all(World *w) {
+        assert_ok(engine_set_max_steps(w->engine, 4));
+        world_turn(w);
+        while (fake_count(w->fake, 0) > 0) {
+                fake_exit(w->fake, w->fake->jobs->run, NULL, 0);
+                world_turn(w);
+        }
 }

@@ -46,6 +46,16 @@ RunState world_stored_state(World *w, uint32_t id);
 unsigned world_events(World *w, uint32_t run, const char *type); /* stored ones of this type; NULL: all */
 void world_fail(World *w);                              /* every flush fails from now on */
 
+uint32_t world_start_with(World *w, const StartRequest *q); /* not stored yet */
+uint32_t world_start_waiting(World *w, const char *runbook); /* no slot is free: it is stored and answered, and waits for the next turn */
+bool world_has_row(World *w, uint32_t run);             /* in the store */
+unsigned world_added(World *w, uint32_t run);           /* how often the trace has it announced */
+uint32_t world_active(World *w);
+void world_again_with(World *w, unsigned max_steps);    /* closes, opens with so many slots, and begins a new trace */
+void world_finish_all(World *w);                        /* every step that runs ends well, until none does */
+void world_assert_list(World *w, const char *expected); /* "3:running 2:queued ", newest first */
+void world_assert_complete(World *w);                   /* nothing that the store says to be complete is without a row */
+
 extern const Actor world_actor;
 extern const char world_chain[];                        /* chain.yaml: a, b, c, one step each; a failure is the end */
 extern const char world_wide[];                         /* wide.yaml: w1 … w6 at once */

@@ -140,23 +140,12 @@ static void test_no_observer(void **state) {
         assert_int_equal(world_stored_state(w, run), RUN_SUCCESS);
 }
 
-/* No slot is free: its start is stored and answered, and waits. */
-static void start_waiting(World *w, const char *runbook) {
-        _cleanup_free_ char *message = NULL;
-        Ticket ticket;
-
-        assert_ok(engine_set_max_steps(w->engine, 0));
-        assert_int_equal(world_try_start(w, runbook, NULL, &ticket, &message), VERDICT_OK);
-        assert_ok(engine_flush(w->engine));
-        assert_int_equal(w->committed_r, 0);
-}
-
 /* Who starts it is answered at once; everybody else hears of it with what it does first, and only once. */
 static void test_start_that_waits(void **state) {
         World *w = *state;
 
-        start_waiting(w, "sign");
-        start_waiting(w, "chain");
+        (void) world_start_waiting(w, "sign");
+        (void) world_start_waiting(w, "chain");
         assert_true(world_traced(w, "committed 2 0"));
         assert_false(world_traced(w, "added 1"));
         assert_false(world_traced(w, "run 1 queued"));
@@ -174,7 +163,7 @@ static void test_cancelled_while_it_waits(void **state) {
         _cleanup_free_ char *message = NULL;
         Ticket ticket;
 
-        start_waiting(w, "sign");
+        (void) world_start_waiting(w, "sign");
         assert_int_equal(engine_cancel(w->engine, 1, &world_actor, NULL, &ticket, &message), VERDICT_OK);
         assert_ok(engine_flush(w->engine));
         assert_int_equal(world_trace_count(w, "added 1"), 1);
@@ -185,7 +174,7 @@ static void test_cancelled_while_it_waits(void **state) {
 static void test_announced_after_a_failure(void **state) {
         World *w = *state;
 
-        start_waiting(w, "sign");
+        (void) world_start_waiting(w, "sign");
         world_fail(w);
         world_turn(w);
         assert_int_equal(w->engine->storage, STORAGE_FAILING);
