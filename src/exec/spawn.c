@@ -31,6 +31,7 @@
 #define STACK_SIZE (64u * 1024u)                        /* with the Spawn at its upper end; little of it is ever touched */
 #define SLOTS_KEPT_MAX 32u                              /* unused ones */
 #define CHILD_FAILED 127
+#define N_SIGNALS 64
 
 struct Spawn {
         Spawner *spawner;
@@ -38,6 +39,7 @@ struct Spawn {
         SpawnRequest request;                           /* the child's from here … */
         struct rlimit nofile;
         bool reset_oom_score;
+        uint64_t signals;                               /* whose dispositions it sets back to the default; bit 0 is signal 1 */
         pid_t parent;
         uint32_t barrier;                               /* 0: wait */
         int error;                                      /* … to here: what it could not do */
@@ -52,6 +54,7 @@ struct Spawner {
         unsigned n_free;
         struct rlimit nofile;
         bool reset_oom_score;                           /* ours is lowered by the service manager, theirs is not to be */
+        uint64_t ignored_signals;                       /* the kernel sets those back that have a handler, where there is clone3 */
         bool share_memory, has_clone3;
         size_t guard_size;                              /* a page that can't be touched below each stack */
 };
@@ -99,12 +102,16 @@ _child_ __attribute__((noreturn)) static void child_fail(Spawn *p, SpawnStage st
                 (void) raw(SYS_exit_group, CHILD_FAILED, 0, 0, 0, 0);
 }
 
-/* The kernel's struct sigaction is all zeros for SIG_DFL, whatever its layout. */
-_child_ static void child_reset_signals(void) {
+static inline uint64_t signal_bit(int number) {
+        return UINT64_C(1) << (number - 1);
+}
+
+/* The kernel's struct sigaction is all zeros for SIG_DFL, whatever its layout. SIGKILL and SIGSTOP don't mind. */
+_child_ static void child_reset_signals(uint64_t signals) {
         static const uint64_t none[8];
 
-        for (int i = 1; i <= 64; i++)
-                if (i != SIGKILL && i != SIGSTOP)
+        for (int i = 1; i <= N_SIGNALS; i++)
+                if (signals & signal_bit(i))
                         (void) raw(SYS_rt_sigaction, i, (long) none, 0, 8, 0);
 }
 
@@ -131,7 +138,7 @@ _child_ static void child_set_up(Spawn *p) {
                 child_fail(p, SPAWN_STAGE_SETUP, r);
         if (raw(SYS_getppid, 0, 0, 0, 0, 0) != p->parent)
                 child_fail(p, SPAWN_STAGE_SETUP, -ESRCH);
-        child_reset_signals();
+        child_reset_signals(p->signals);
         (void) raw(SYS_umask, 022, 0, 0, 0, 0);
         (void) raw(SYS_prlimit64, 0, RLIMIT_NOFILE, (long) &p->nofile, 0, 0);
         if (p->reset_oom_score)
@@ -223,6 +230,18 @@ static bool under_valgrind(void) {
         return s && strstr(s, "/vgpreload_");
 }
 
+/* A set-up of 64 system calls would be half of what a step waits for when nothing is flushed. SIGPIPE is what libraries ignore when they
+ * please. */
+static uint64_t ignored_signals(void) {
+        uint64_t set = signal_bit(SIGPIPE);
+        struct sigaction a;
+
+        for (int i = 1; i <= N_SIGNALS; i++)
+                if (sigaction(i, NULL, &a) >= 0 && a.sa_handler == SIG_IGN)
+                        set |= signal_bit(i);
+        return set;
+}
+
 static bool oom_score_is_lowered(void) {
         _cleanup_free_ char *s = NULL;
 
@@ -242,6 +261,7 @@ int spawner_new(Spawner **ret) {
         }
         s->guard_size = (size_t) sysconf(_SC_PAGESIZE);
         s->reset_oom_score = oom_score_is_lowered();
+        s->ignored_signals = ignored_signals();
         s->share_memory = HAVE_RAW_SYSCALL && !under_valgrind();
         s->has_clone3 = !under_valgrind() && syscall(SYS_clone3, NULL, 0) < 0 && errno != ENOSYS;
         *ret = s;
@@ -324,7 +344,7 @@ static int clone_without_clone3(Spawn *p, char *stack_top) {
 static int clone_child(Spawn *p) {
         char *stack_top = (char *) ((uintptr_t) p & ~(uintptr_t) 63);
         struct clone_args args = {
-                .flags = CLONE_VM | CLONE_PIDFD | (p->request.cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
+                .flags = CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (p->request.cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
                 .pidfd = (uintptr_t) &p->pidfd,
                 .exit_signal = SIGCHLD,
                 .stack = (uintptr_t) stack_base(p),
@@ -349,6 +369,7 @@ int spawn_new(Spawner *s, const SpawnRequest *request, Spawn **ret) {
         p->request = *request;
         p->nofile = s->nofile;
         p->reset_oom_score = s->reset_oom_score;
+        p->signals = s->has_clone3 ? s->ignored_signals : UINT64_MAX;
         p->parent = getpid();
         p->start = boot_ticks();
         (void) sigfillset(&all);

@@ -28,7 +28,8 @@ typedef enum SpawnStage {
         _SPAWN_STAGE_INVALID = -EINVAL,
 } SpawnStage;
 
-/* Notes the limit of open files that children get back, so make it before raising it. Children come from the thread that calls spawn_new:
+/* Notes the limit of open files that children get back, so make it before raising it, and which signals are ignored, so make it after
+ * ignoring them. Children come from the thread that calls spawn_new:
  * it must outlive them, as its end kills them. */
 int spawner_new(Spawner **ret);
 Spawner *spawner_free(Spawner *s);                      /* all of its children must be freed */

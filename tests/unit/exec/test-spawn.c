@@ -82,6 +82,37 @@ static void test_launch(void **state) {
         spawn_free(p);
 }
 
+static void on_signal(int number) {
+}
+
+/* Whatever we ignore, handle and block, the command gets it all as it is by default. */
+static void test_signals(void **state) {
+        char *argv[] = { (char *) "/bin/grep", (char *) "-E", (char *) "^Sig(Blk|Ign)", (char *) "/proc/self/status", NULL };
+        Ground *g = *state;
+        char buf[128] = { 0 };
+        sigset_t blocked, before;
+        Spawn *p;
+
+        assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+        assert_true(signal(SIGRTMAX, SIG_IGN) != SIG_ERR);
+        assert_true(signal(SIGUSR1, on_signal) != SIG_ERR);
+        (void) sigemptyset(&blocked);
+        (void) sigaddset(&blocked, SIGTERM);
+        (void) sigprocmask(SIG_BLOCK, &blocked, &before);
+        spawner_free(g->spawner);
+        assert_ok(spawner_new(&g->spawner));            /* it notes what is ignored */
+        p = spawn(g, argv, "/");
+        spawn_launch(p);
+        assert_int_equal(reap(p), 0);
+        spawn_free(p);
+        assert_true(pread(g->out_fd, buf, sizeof(buf) - 1, 0) > 0);
+        assert_string_equal(buf, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        (void) signal(SIGPIPE, SIG_DFL);
+        (void) signal(SIGRTMAX, SIG_DFL);
+        (void) signal(SIGUSR1, SIG_DFL);
+}
+
 static void test_waits_at_the_barrier(void **state) {
         char *argv[] = { (char *) "/bin/true", NULL };
         Spawn *p = spawn(*state, argv, "/");
@@ -191,7 +222,7 @@ static void test_dies_with_its_parent(void **state) {
 #define G(name) cmocka_unit_test_setup_teardown(name, setup_ground, teardown_ground)
 
 static const struct CMUnitTest tests[] = {
-        G(test_launch), G(test_waits_at_the_barrier), G(test_abandon), G(test_failures), G(test_errno_is_ours), G(test_start_time),
+        G(test_launch), G(test_signals), G(test_waits_at_the_barrier), G(test_abandon), G(test_failures), G(test_errno_is_ours), G(test_start_time),
         G(test_many),
         G(test_dies_with_its_parent),
 };
