@@ -162,6 +162,7 @@ phases:
         self.signals.settle()
         self.assertEqual(self.signals.seen[before:], [])
         run.call('Cancel', 'a{sv}', {})
+        self.ended(run)                                 # what that tells is not for the next test
 
     def test_chain(self):
         """Steps within an activity are silent; at most 2 messages a step in all."""
