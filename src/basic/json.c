@@ -99,6 +99,12 @@ int64_t json_int(const Json *j) {
         return d <= -0x1p63 ? INT64_MIN : (int64_t) d;
 }
 
+uint32_t json_u32(const Json *j) {
+        int64_t n = json_int(j);
+
+        return n > 0 && n <= UINT32_MAX ? (uint32_t) n : 0;
+}
+
 static bool is_big(const Json *j) {
         return json_object_get_int64(j) == INT64_MAX && json_object_get_uint64(j) > INT64_MAX;
 }

@@ -25,6 +25,7 @@ Json *json_new_array(void);
 
 bool json_bool(const Json *j);                          /* false unless a true boolean */
 int64_t json_int(const Json *j);                        /* 0 unless a number; doubles are truncated, saturated */
+uint32_t json_u32(const Json *j);                       /* 0 unless a number that fits, as numbers of runs do */
 double json_double(const Json *j);
 const char *json_string(const Json *j);                 /* NULL unless a string; borrowed */
 size_t json_string_length(const Json *j);

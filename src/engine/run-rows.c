@@ -71,6 +71,12 @@ static int add_labels(const Json *labels, RowTexts *text, RunRow *row) {
         return row->labels ? 0 : -ENOMEM;
 }
 
+static int make_whole_row(const EngineRun *er, RowTexts *text, RunRow *ret) {
+        int r = make_row(er, text, ret);
+
+        return r < 0 ? r : add_labels(er->run->labels, text, ret);
+}
+
 /* ---- of the event that made it ---- */
 
 typedef struct FirstEvent {
@@ -78,12 +84,6 @@ typedef struct FirstEvent {
         void *userdata;
         bool found;
 } FirstEvent;
-
-static uint32_t number_of(const Json *j) {
-        int64_t n = json_int(j);
-
-        return n > 0 && n <= UINT32_MAX ? (uint32_t) n : 0;
-}
 
 static int read_first_event(const EventRow *event, Json **ret) {
         if (!streq(event->type, event_type_to_string(EVENT_RUN_CREATED)) || !event->data)
@@ -119,8 +119,8 @@ static int on_first_event(void *userdata, const EventRow *event) {
         f->found = true;
         take_names(data, &row);
         row.trigger = json_string(json_get(data, "trigger"));
-        row.replay_of = number_of(json_get(data, "replayOf"));
-        row.root_run = row.replay_of > 0 ? number_of(json_get(data, "rootRun")) : row.id;
+        row.replay_of = json_u32(json_get(data, "replayOf"));
+        row.root_run = row.replay_of > 0 ? json_u32(json_get(data, "rootRun")) : row.id;
         r = add_labels(json_get(data, "labels"), &text, &row);
         return r < 0 ? r : f->visit(f->userdata, &row);
 }
@@ -189,9 +189,7 @@ static int next_row(void *userdata, RunRow *ret) {
         if (w->i == w->n)
                 return 0;
         t = &w->runs[w->i++];
-        r = make_row(t->run, &w->text, ret);
-        if (r >= 0)
-                r = add_labels(t->run->run->labels, &w->text, ret);
+        r = make_whole_row(t->run, &w->text, ret);
         if (r < 0)
                 return r;
         row_copy(ret, &t->row);
@@ -315,9 +313,7 @@ static int show_run(Merge *m, const EngineRun *er) {
 
         if (!er->run || er->turn == m->engine->turn->serial)
                 return rows_get(m->engine, er->id, show, m);
-        r = make_row(er, &text, &row);
-        if (r >= 0)
-                r = add_labels(er->run->labels, &text, &row);
+        r = make_whole_row(er, &text, &row);
         return r < 0 ? r : show(m, &row);
 }
 

@@ -13,12 +13,6 @@ static bool names(const Json *only, const char *phase) {
         return false;
 }
 
-/* A number of a run, 0 where there is none. */
-static uint32_t run_number(const Json *j) {
-        int64_t n = json_int(j);
-        return n > 0 && n <= UINT32_MAX ? (uint32_t) n : 0;
-}
-
 /* The members of a run-created, borrowed. Most have few of them, and there are many runs: one look at what is there instead of a search for each. */
 typedef struct Created {
         Json *inputs, *labels, *payload, *only, *trigger, *dedup_key, *replay_of, *root_run, *workspace_from;
@@ -47,9 +41,9 @@ static Created read_created(const Json *data) {
 static void take_created(Run *r, const Event *e, const Created *c) {
         r->created_at = e->at.wall;
         r->started_by = e->uid;
-        r->replay_of = run_number(c->replay_of);
-        r->root_run = r->replay_of > 0 ? run_number(c->root_run) : r->id;
-        r->workspace_from = run_number(c->workspace_from);
+        r->replay_of = json_u32(c->replay_of);
+        r->root_run = r->replay_of > 0 ? json_u32(c->root_run) : r->id;
+        r->workspace_from = json_u32(c->workspace_from);
         r->workspace_wanted = r->workspace_from > 0;
         r->scheduled_for = e->until;
         if (e->until > 0)

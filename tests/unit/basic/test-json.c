@@ -144,6 +144,20 @@ static void test_values(void **state) {
         assert_false(json_has(j, "i"));
 }
 
+static void test_u32(void **state) {
+        static const struct {
+                const char *text;
+                uint32_t n;
+        } table[] = {{"1", 1}, {"4294967295", UINT32_MAX}, {"4294967296", 0}, {"0", 0}, {"-1", 0}, {"7.5", 7}, {"\"7\"", 0}, {"[]", 0}};
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_json_ Json *j = NULL;
+                assert_ok(json_parse(table[i].text, strlen(table[i].text), &j));
+                assert_int_equal(json_u32(j), table[i].n);
+        }
+        assert_int_equal(json_u32(NULL), 0);
+}
+
 static void test_numbers(void **state) {
         static const struct {
                 double d;
@@ -293,6 +307,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_refuses),
         cmocka_unit_test(test_parse_depth_cap),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_u32),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_iterate),
