@@ -252,15 +252,21 @@ int world_try_start(World *w, const char *runbook, const char *inputs, Ticket *r
         return engine_start_run(w->engine, &(StartRequest) { .runbook = runbook, .inputs = j }, &world_actor, &run, ret, ret_message);
 }
 
-uint32_t world_start(World *w, const char *runbook) {
+uint32_t world_start_with(World *w, const StartRequest *q) {
         _cleanup_free_ char *message = NULL;
         uint32_t run = 0;
         Ticket ticket = 0;
-        int r = engine_start_run(w->engine, &(StartRequest) { .runbook = runbook }, &world_actor, &run, &ticket, &message);
+        int r = engine_start_run(w->engine, q, &world_actor, &run, &ticket, &message);
 
         if (r != VERDICT_OK)
                 fail_msg("%d %s", r, strempty(message));
-        assert_true(ticket > 0);
+        assert_true(ticket > 0 || q->dedup_key);
+        return run;
+}
+
+uint32_t world_start(World *w, const char *runbook) {
+        uint32_t run = world_start_with(w, &(StartRequest) { .runbook = runbook });
+
         world_turn(w);
         return run;
 }
@@ -309,17 +315,6 @@ void world_fail(World *w) {
 }
 
 /* ---- runs without a row ---- */
-
-uint32_t world_start_with(World *w, const StartRequest *q) {
-        _cleanup_free_ char *message = NULL;
-        uint32_t run = 0;
-        Ticket ticket = 0;
-        int r = engine_start_run(w->engine, q, &world_actor, &run, &ticket, &message);
-
-        if (r != VERDICT_OK)
-                fail_msg("%d %s", r, strempty(message));
-        return run;
-}
 
 uint32_t world_start_waiting(World *w, const char *runbook) {
         uint32_t run;

@@ -428,8 +428,6 @@ static void test_page_in_the_way(void **state) {
         world_open(w);
         assert_int_equal(w->engine->unread, 1);
         assert_int_equal(world_run(w, N_BEHIND + 1)->state, RUN_ON_HOLD);
-        w->max_steps = 4;
-        assert_ok(engine_set_max_steps(w->engine, 4));
         write_none(w);
         start_many(w, "none", N_MANY);
         world_turn(w);
@@ -439,7 +437,6 @@ static void test_page_in_the_way(void **state) {
 /* Its row was lost, not owed: it has ended, and is nobody's any more. */
 static void test_row_gone(void **state) {
         World *w = *state;
-        uint32_t active, on_hold, dead;
 
         for (unsigned i = 0; i < 2; i++) {
                 (void) world_start(w, "chain");
@@ -448,8 +445,7 @@ static void test_row_gone(void **state) {
         world_close(w);
         change_database(w, "DELETE FROM runs WHERE id = 2");
         world_open(w);
-        engine_counts(w->engine, &active, &on_hold, &dead);
-        assert_int_equal(active, 0);
+        assert_int_equal(world_active(w), 0);
         world_assert_list(w, "1:success ");
 }
 
