@@ -55,6 +55,7 @@ typedef struct ExecProcess {
         ProcessTree *tree;
         CgroupPool *cgroups;                            /* or NULL */
         sd_event_source *tick;
+        sd_event_source *idle;                          /* on when there is something to make ahead */
         ExecJob *jobs;
 } ExecProcess;
 
@@ -354,6 +355,18 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         return 1;
 }
 
+/* What the next step needs, made while there is nothing else to do and not while that step waits for it. */
+static int on_idle(sd_event_source *s, void *userdata) {
+        ExecProcess *e = userdata;
+
+        if (!e->jobs)
+                return 1;                               /* the last tick, which clears away, may be over */
+        log_cache_make_ahead(e->logs);
+        if (e->cgroups)
+                cgroup_pool_make_ahead(e->cgroups);
+        return 1;
+}
+
 static int start_ticking(ExecProcess *e) {
         int enabled = SD_EVENT_OFF, r;
 
@@ -532,8 +545,7 @@ static void process_launch(ExecJob *job) {
         job->state = JOB_RUNNING;
         process_tree_launched(job->executor->tree, &job->group);
         (void) sd_event_source_set_enabled(job->exit_source, SD_EVENT_ON);
-        if (job->executor->cgroups)
-                cgroup_pool_make_ahead(job->executor->cgroups);
+        (void) sd_event_source_set_enabled(job->executor->idle, SD_EVENT_ONESHOT);
 }
 
 static void process_abandon(ExecJob *job) {
@@ -610,6 +622,7 @@ static Executor *process_free(Executor *executor) {
                 job_kill(job, until);
                 job_free(job);
         }
+        e->idle = sd_event_source_disable_unref(e->idle);
         e->tick = sd_event_source_disable_unref(e->tick);
         log_cache_free(e->logs);
         process_tree_free(e->tree);
@@ -686,6 +699,19 @@ static int make_parts(ExecProcess *e) {
         return 0;
 }
 
+static int make_sources(ExecProcess *e) {
+        int r;
+
+        r = sd_event_add_time_relative(e->event, &e->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_ACCURACY_USEC, on_tick, e);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(e->tick, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(e->event, &e->idle, on_idle, e);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(e->idle, SD_EVENT_OFF);
+        return r < 0 ? r : sd_event_source_set_priority(e->idle, SD_EVENT_PRIORITY_IDLE);
+}
+
 int exec_process_new(const ExecutorOptions *o, Executor **ret) {
         _cleanup_(process_freep) ExecProcess *e = calloc(1, sizeof(*e));
         int r;
@@ -697,9 +723,7 @@ int exec_process_new(const ExecutorOptions *o, Executor **ret) {
         if (r >= 0)
                 r = make_parts(e);
         if (r >= 0)
-                r = sd_event_add_time_relative(e->event, &e->tick, CLOCK_MONOTONIC, TICK_USEC, TICK_ACCURACY_USEC, on_tick, e);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(e->tick, SD_EVENT_OFF);
+                r = make_sources(e);
         if (r < 0)
                 return r;
         *ret = &TAKE_PTR(e)->executor;

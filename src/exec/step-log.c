@@ -1,7 +1,8 @@
 /* Logs of attempts.
  *
  * A step's processes write to the file by themselves, with O_APPEND; we never see what they write. Making a file costs as much as a commit,
- * so the steps of an attempt share one, which stays open between them. A step's part is bounded by freeing its oldest blocks (punching a
+ * and several times that where many were removed a moment ago, so the steps of an attempt share one, which stays open between them, and the
+ * next one is made ahead, under a name that no run has. A step's part is bounded by freeing its oldest blocks (punching a
  * hole), which a process that is just appending does not notice; offsets stay valid. Readers therefore begin where data begins.
  *
  * Only whole blocks can be freed, so a few bytes of the step's beginning may stay in front of the hole: readers skip them, as the hole
@@ -23,6 +24,8 @@
 #define COPY_CHUNK (64u * 1024u)
 #define BLOCK_MAX (16u * 1024u * 1024u)
 #define HOLES_MAX 1000u                                 /* looked for; ours is one */
+#define LOG_FLAGS (O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
+#define AHEAD_NAME "next.log"
 
 struct StepLog {
         LIST_FIELDS(StepLog, unused);
@@ -33,6 +36,7 @@ struct StepLog {
 
 struct LogCache {
         int logs_fd;
+        int ahead_fd;                                   /* of the file made ahead, or -1 */
         Hashmap *by_path;
         QUEUE_HEAD(StepLog) unused;                     /* the first is the longest unused */
         unsigned n_unused;
@@ -46,6 +50,7 @@ int log_cache_new(int logs_fd, LogCache **ret) {
         if (!c)
                 return -ENOMEM;
         c->logs_fd = logs_fd;
+        c->ahead_fd = -1;
         c->by_path = hashmap_new();
         if (!c->by_path) {
                 free(c);
@@ -73,6 +78,19 @@ static void drop_first_unused(LogCache *c) {
 void log_cache_drop_unused(LogCache *c) {
         while (c->unused.first)
                 drop_first_unused(c);
+        if (c->ahead_fd < 0)
+                return;
+        c->ahead_fd = safe_close(c->ahead_fd);
+        (void) unlinkat(c->logs_fd, AHEAD_NAME, 0);
+}
+
+/* One that is there was left when the daemon died. */
+void log_cache_make_ahead(LogCache *c) {
+        if (c->ahead_fd >= 0)
+                return;
+        c->ahead_fd = openat(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
+        if (c->ahead_fd < 0 && errno == EEXIST && unlinkat(c->logs_fd, AHEAD_NAME, 0) >= 0)
+                c->ahead_fd = openat(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
 }
 
 LogCache *log_cache_free(LogCache *c) {
@@ -88,20 +106,28 @@ static char *log_name(uint32_t run, const char *activity, uint32_t attempt) {
         return xasprintf("%" PRIu32 "/%s.a%" PRIu32 ".log", run, activity, attempt);
 }
 
-static int open_log(int logs_fd, const char *path) {
-        const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
-        _cleanup_free_ char *directory = NULL;
-        int fd = openat(logs_fd, path, flags, 0600);
+/* The file made ahead gets its name only where no other has it. */
+static int open_file(LogCache *c, const char *path) {
+        int fd;
 
-        if (fd >= 0 || errno != ENOENT)
-                return fd < 0 ? -errno : fd;
+        if (c->ahead_fd >= 0 && renameat2(c->logs_fd, AHEAD_NAME, c->logs_fd, path, RENAME_NOREPLACE) >= 0)
+                return TAKE_FD(c->ahead_fd);
+        fd = openat(c->logs_fd, path, LOG_FLAGS, 0600);
+        return fd < 0 ? -errno : fd;
+}
+
+static int open_log(LogCache *c, const char *path) {
+        _cleanup_free_ char *directory = NULL;
+        int fd = open_file(c, path);
+
+        if (fd != -ENOENT)
+                return fd;
         directory = strndup(path, strcspn(path, "/"));
         if (!directory)
                 return -ENOMEM;
-        if (mkdirat(logs_fd, directory, 0700) < 0 && errno != EEXIST)
+        if (mkdirat(c->logs_fd, directory, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        fd = openat(logs_fd, path, flags, 0600);
-        return fd < 0 ? -errno : fd;
+        return open_file(c, path);
 }
 
 static int log_new(LogCache *c, char *path, StepLog **ret) {
@@ -110,7 +136,7 @@ static int log_new(LogCache *c, char *path, StepLog **ret) {
 
         if (!l)
                 return -ENOMEM;
-        l->fd = open_log(c->logs_fd, path);
+        l->fd = open_log(c, path);
         r = l->fd < 0 ? l->fd : hashmap_put(c->by_path, path, l);
         if (r < 0) {
                 safe_close(l->fd);

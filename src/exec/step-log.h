@@ -13,7 +13,8 @@ typedef struct StepLog StepLog;
 int log_cache_new(int logs_fd, LogCache **ret);         /* the directory of logs; borrowed */
 LogCache *log_cache_free(LogCache *c);                  /* all logs must have been given back */
 DEFINE_CLEANUP(LogCache *, log_cache_free)
-void log_cache_drop_unused(LogCache *c);
+void log_cache_drop_unused(LogCache *c);                /* and the one made ahead */
+void log_cache_make_ahead(LogCache *c);                 /* the file of the next new log, when there is time */
 
 /* Makes it where it is missing. */
 int log_cache_take(LogCache *c, uint32_t run, const char *activity, uint32_t attempt, StepLog **ret);

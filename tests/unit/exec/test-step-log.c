@@ -125,6 +125,87 @@ static void test_link_is_not_followed(void **state) {
         assert_int_equal(access("/tmp/runbookd-should-not-be-made", F_OK), -1);
 }
 
+/* ---- the file made ahead ------------------------------------------------------------------------------------------------------------- */
+
+static ino_t inode_of(const Ground *g, const char *name) {
+        struct stat st;
+
+        return fstatat(g->logs_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
+}
+
+static void take_and_say(Ground *g, uint32_t run, const char *text) {
+        StepLog *l = NULL;
+
+        assert_ok(log_cache_take(g->cache, run, "act", 1, &l));
+        assert_ok(write_all(step_log_fd(l), text, strlen(text)));
+        log_cache_give_back(g->cache, l);
+}
+
+static void assert_says(const Ground *g, uint32_t run, const char *expected) {
+        char *text = NULL;
+
+        assert_ok(exec_log_tail(g->state, run, "act", 1, 0, UINT64_MAX, 100, &text));
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+/* Also where the directory of the run has to be made. */
+static void test_made_ahead(void **state) {
+        Ground *g = *state;
+        ino_t ahead;
+
+        log_cache_make_ahead(g->cache);
+        ahead = inode_of(g, "next.log");
+        assert_true(ahead != 0);
+        log_cache_make_ahead(g->cache);
+        assert_int_equal(inode_of(g, "next.log"), ahead);
+        take_and_say(g, 1, "one");
+        assert_int_equal(inode_of(g, "next.log"), 0);
+        assert_int_equal(inode_of(g, "1/act.a1.log"), ahead);
+        take_and_say(g, 2, "two");                      /* there is none: made as it is needed */
+        assert_says(g, 1, "one");
+        assert_says(g, 2, "two");
+}
+
+static void test_made_ahead_replaces_nothing(void **state) {
+        Ground *g = *state;
+
+        take_and_say(g, 1, "before");
+        log_cache_drop_unused(g->cache);
+        log_cache_make_ahead(g->cache);
+        take_and_say(g, 1, " and after");
+        assert_says(g, 1, "before and after");
+        assert_true(inode_of(g, "next.log") != 0);      /* for the next that is new */
+        take_and_say(g, 2, "new");
+        assert_says(g, 2, "new");
+        assert_int_equal(inode_of(g, "next.log"), 0);
+}
+
+/* A daemon that was killed left one; what it holds is nobody's. */
+static void test_left_over(void **state) {
+        Ground *g = *state;
+        int fd = openat(g->logs_fd, "next.log", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        assert_ok(write_all(fd, "stale", 5));
+        (void) close(fd);
+        log_cache_make_ahead(g->cache);
+        take_and_say(g, 1, "fresh");
+        assert_says(g, 1, "fresh");
+}
+
+static void test_made_ahead_and_removed(void **state) {
+        Ground *g = *state;
+
+        log_cache_make_ahead(g->cache);
+        assert_ok(unlinkat(g->logs_fd, "next.log", 0));
+        take_and_say(g, 1, "text");
+        assert_says(g, 1, "text");
+        log_cache_drop_unused(g->cache);
+        log_cache_make_ahead(g->cache);
+        log_cache_drop_unused(g->cache);
+        assert_int_equal(inode_of(g, "next.log"), 0);
+}
+
 /* ---- files in memory ----------------------------------------------------------------------------------------------------------------- */
 
 static int make_file_of(const char *text, size_t n) {
@@ -291,6 +372,7 @@ static void test_path(void **state) {
 
 static const struct CMUnitTest tests[] = {
         G(test_take), G(test_take_twice), G(test_cache_is_bounded), G(test_removed_log), G(test_link_is_not_followed),
+        G(test_made_ahead), G(test_made_ahead_replaces_nothing), G(test_left_over), G(test_made_ahead_and_removed),
         cmocka_unit_test(test_punch),
         cmocka_unit_test(test_punch_leaves_small_ones), cmocka_unit_test(test_data_start), cmocka_unit_test(test_tail),
         cmocka_unit_test(test_tail_is_valid),
