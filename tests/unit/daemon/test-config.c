@@ -56,7 +56,8 @@ static void test_table(void **state) {
         }
 }
 
-/* The file that ships names every key once, in the order of the table, commented out, with its default, and no other. */
+/* The file that ships names every key once, in the order of the table, commented out, with its default, and no other
+ * (S5.4). */
 static void test_shipped_file(void **state) {
         _cleanup_free_ char *text = NULL;
         size_t size, found = 0;
