@@ -323,7 +323,6 @@ int check_same_request(const Activity *a, const Actor *who, char **ret_error) {
 }
 
 static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
-        const Request *q = a->request;
         const StepDef *d;
         int k = 0;
 
@@ -335,12 +334,7 @@ static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, ch
         d = &a->def->steps[activity_running_step(a)];
         if (!d->request.allow_starter && !who->override)
                 k = check_not_starter(a->run, who, ret_error);
-        if (k < 0)
-                return k;
-        for (size_t i = 0; i < q->n_answers; i++)
-                if (q->answers[i].uid == who->uid)
-                        return verb_refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
-        return 0;
+        return k;
 }
 
 /* While the run is paused answers are kept, and what they decide is carried out when it goes on. */
@@ -360,9 +354,15 @@ static int check_open(const Activity *a, char **ret_error) {
 }
 
 static int check_person(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
+        const Request *q = a->request;
         int k = check_answer(a, kind, who, ret_error);
 
-        return k < 0 ? k : check_open(a, ret_error);
+        if (k >= 0)
+                k = check_open(a, ret_error);
+        for (size_t i = 0; k >= 0 && i < q->n_answers; i++)
+                if (q->answers[i].uid == who->uid)
+                        k = verb_refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
+        return k;
 }
 
 /* Inputs without a value and decisions are anybody's who may operate, as far as the run is concerned. */
