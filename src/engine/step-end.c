@@ -1,13 +1,14 @@
 /* From what an executor saw to what it means for the step. An exit status of 0 is success, any other a failure, except for
  * builtin:shell without throwOnError, whose exit status is an answer like any other. A failing step may say by itself what went wrong
- * ($RUNBOOK_ERROR). Outputs that can't be taken fail a step that would have succeeded. What ends by a signal, or badly, while the
- * daemon stops is an interruption and nobody's fault. */
+ * ($RUNBOOK_ERROR). Outputs that can't be taken fail a step that would have succeeded; where it failed anyway, its message says so. What
+ * ends by a signal, or badly, while the daemon stops is an interruption and nobody's fault. */
 #include "engine-private.h"
 
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 
+#include "fd-util.h"
 #include "i18n.h"
 
 static bool code_is_valid(const char *s) {
@@ -91,11 +92,29 @@ static int make_outputs(const ExecResult *r, bool ok, Json **ret) {
         return 0;
 }
 
+/* What it wrote and nobody could take stays what it is, not the failure; but whoever looks for it has to learn why it isn't there. */
+static int add_not_taken(const char *why, Json *error) {
+        _cleanup_free_ char *both = xasprintf("%s. %s", strempty(json_string(json_get(error, "message"))), why);
+
+        return both ? json_set_string(error, "message", both) : -ENOMEM;
+}
+
 static int make_error(const ExecResult *r, usec_t wall, Json **ret) {
-        if (r->error && (r->outcome == EXEC_EXITED || r->outcome == EXEC_SIGNALED))
-                return own_error(r->outcome == EXEC_EXITED ? "EXIT" : "SIGNAL", wall, r->error, ret);
-        *ret = outcome_error(r, wall);
-        return *ret ? 0 : -ENOMEM;
+        bool own = r->outcome == EXEC_EXITED || r->outcome == EXEC_SIGNALED;
+        _cleanup_json_ Json *error = NULL;
+        int k = 0;
+
+        if (own && r->error)
+                k = own_error(r->outcome == EXEC_EXITED ? "EXIT" : "SIGNAL", wall, r->error, &error);
+        else
+                error = outcome_error(r, wall);
+        if (k >= 0 && !error)
+                k = -ENOMEM;
+        if (k >= 0 && own && r->outputs_error)
+                k = add_not_taken(r->outputs_error, error);
+        if (k >= 0)
+                *ret = TAKE_PTR(error);
+        return k;
 }
 
 static bool is_interruption(const ExecResult *r, bool stopping) {

@@ -156,7 +156,14 @@ static void test_invalid_outputs(void **state) {
         assert_error(&end, "OUTPUT_INVALID", "line 3: no =");
         step_end_done(&end);
         end = end_of(&shell, &(ExecResult) { .outcome = EXEC_EXITED, .status = 2, .outputs_error = "line 3: no =" }, false);
-        assert_error(&end, "EXIT", "exited with status 2");
+        assert_error(&end, "EXIT", "exited with status 2. line 3: no ="); /* it failed for another reason, and nothing is lost in silence */
+        step_end_done(&end);
+        end = end_of(&shell, &(ExecResult) { .outcome = EXEC_SIGNALED, .status = SIGSEGV, .outputs_error = "it has no message" }, false);
+        assert_error(&end, "SIGNAL", "killed by SIGSEGV. it has no message");
+        step_end_done(&end);
+        _cleanup_json_ Json *own = error_new("NO_DISK", 1, "no disk");
+        end = end_of(&shell, &(ExecResult) { .outcome = EXEC_EXITED, .status = 1, .error = own, .outputs_error = "line 3: no =" }, false);
+        assert_error(&end, "NO_DISK", "no disk. line 3: no =");
         step_end_done(&end);
 }
 
