@@ -141,9 +141,14 @@ static int activity_object(const Activity *a, Json **ret) {
         return r < 0 ? r : give(TAKE_PTR(j), ret);
 }
 
-static int step_object(const StepRun *s, Json **ret) {
+/* What was passed over, as something before it failed, is on record as skipped when the attempt ends; who comes later in it sees it so now. */
+static StepState state_seen(const Scope *s, const Attempt *t, unsigned step) {
+        return (int) step < s->step && t->steps[step].state == STEP_PENDING ? STEP_SKIPPED : t->steps[step].state;
+}
+
+static int step_object(const StepRun *s, StepState seen, Json **ret) {
         _cleanup_json_ Json *j = json_new_object();
-        int r = j ? json_set_string(j, "state", step_state_to_string(s->state)) : -ENOMEM;
+        int r = j ? json_set_string(j, "state", step_state_to_string(seen)) : -ENOMEM;
 
         if (r >= 0)
                 r = json_set(j, "outputs", or_empty(s->outputs));
@@ -204,13 +209,13 @@ static int lookup_steps(const Scope *s, const char *key, Json **ret, bool *ret_l
                 if (i < 0)
                         return -ENOENT;
                 *ret_lenient = t->steps[i].state != STEP_SUCCESS;
-                return step_object(&t->steps[i], ret);
+                return step_object(&t->steps[i], state_seen(s, t, (unsigned) i), ret);
         }
         if (!(all = json_new_object()))
                 return -ENOMEM;
         for (unsigned i = 0; i < s->activity->def->n_steps; i++) {
                 Json *j = NULL;
-                int r = step_object(&t->steps[i], &j);
+                int r = step_object(&t->steps[i], state_seen(s, t, i), &j);
                 if (r < 0 || (r = json_set(all, s->activity->def->steps[i].id, j)) < 0)
                         return r;
         }
