@@ -347,24 +347,36 @@ static int read_string_option(sd_bus_message *m, const BusOption *o, void *field
         return 0;
 }
 
-static int read_strings_option(sd_bus_message *m, const BusOption *o, void *field, sd_bus_error *error) {
-        _cleanup_(strings_freep) char **strings = NULL;
-        size_t n = 0;
-        int r = sd_bus_message_read_strv(m, &strings);
-        if (r < 0)
-                return r;
-        while (strings && strings[n])
-                n++;
-        if (n > o->max)
-                return bus_refuse(error, VERDICT_TOO_LARGE, _("%s has more than %zu entries."), o->name, o->max);
-        for (size_t i = 0; i < n; i++)
-                if (strlen(strings[i]) > STRINGS_ENTRY_MAX)
+/* One by one: sd_bus_message_read_strv() has read all of a list, in quadratic time, before anything could be said about its length. */
+static int read_strings(sd_bus_message *m, const BusOption *o, char **strings, sd_bus_error *error) {
+        const char *s;
+        int r;
+        for (size_t n = 0; (r = sd_bus_message_at_end(m, false)) == 0; n++) {
+                if (n == o->max)
+                        return bus_refuse(error, VERDICT_TOO_LARGE, _("%s has more than %zu entries."), o->name, o->max);
+                r = sd_bus_message_read_basic(m, 's', &s);
+                if (r < 0)
+                        return r;
+                if (strlen(s) > STRINGS_ENTRY_MAX)
                         return bus_refuse(error, VERDICT_TOO_LARGE, _("An entry of %s is longer than %u bytes."), o->name,
                                           STRINGS_ENTRY_MAX);
-        if (!strings && !(strings = calloc(1, sizeof(char *))))
-                return -ENOMEM;                         /* empty is not the same as not given */
-        *(char ***) field = TAKE_PTR(strings);
-        return 0;
+                if (!(strings[n] = strdup(s)))
+                        return -ENOMEM;
+        }
+        return r;
+}
+
+/* Empty is not the same as not given. */
+static int read_strings_option(sd_bus_message *m, const BusOption *o, void *field, sd_bus_error *error) {
+        _cleanup_(strings_freep) char **strings = calloc(o->max + 1, sizeof(char *));
+        int r = strings ? sd_bus_message_enter_container(m, 'a', "s") : -ENOMEM;
+        if (r >= 0)
+                r = read_strings(m, o, strings, error);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                *(char ***) field = TAKE_PTR(strings);
+        return r;
 }
 
 int bus_check_only(char *const *only, sd_bus_error *error) {

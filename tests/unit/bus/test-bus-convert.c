@@ -345,6 +345,21 @@ static void check_list_taken(unsigned n, size_t size) {
         sd_bus_message_unref(m);
 }
 
+/* What is too long is refused where the cap is, and not after a list of any length was read: everybody may send one. */
+static void test_long_list(void **state) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(target_done) Target t = {};
+        const char *next;
+        sd_bus_message *m = list_new(LIST_MAX + 2, 1);
+        seal(m);
+        assert_true(bus_read_options(m, table, ELEMENTSOF(table), &t, &error) < 0);
+        assert_string_equal(error.name, "org.runbookd1.Error.TooLarge");
+        assert_int_equal(sd_bus_message_at_end(m, false), 0);
+        assert_true(sd_bus_message_read_basic(m, 's', &next) > 0);
+        assert_string_equal(next, "x");
+        sd_bus_message_unref(m);
+}
+
 static void test_caps_of_options(void **state) {
         check_options_refused(list_new(LIST_MAX + 1, 1), "org.runbookd1.Error.TooLarge");
         check_options_refused(list_new(1, STRINGS_ENTRY_MAX + 1), "org.runbookd1.Error.TooLarge");
@@ -358,6 +373,6 @@ static const struct CMUnitTest tests[] = {
         TEST(test_read_types),       TEST(test_refused_types), TEST(test_depth),         TEST(test_size),
         TEST(test_number_of_values), TEST(test_append),        TEST(test_append_deep),   TEST(test_append_text),
         TEST(test_type_values),      TEST(test_options),       TEST(test_wrong_options), TEST(test_caps_of_options),
-        TEST(test_if_any),
+        TEST(test_if_any),           TEST(test_long_list),
 };
 TEST_MAIN(tests)
