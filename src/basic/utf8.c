@@ -67,20 +67,47 @@ size_t utf8_count(const char *s, size_t n) {
         return k;
 }
 
-char *utf8_make_valid(const char *s, size_t n, size_t max) {
+static bool is_storable(uint32_t c) {
+        return c != 0;
+}
+
+static bool is_sendable(uint32_t c) {
+        return c != 0 && (c & 0xfffe) != 0xfffe && !(c >= 0xfdd0 && c <= 0xfdef);
+}
+
+static char *repair(const char *s, size_t n, size_t max, bool (*is_good)(uint32_t)) {
         _cleanup_strbuf_ StrBuf b = {};
         for (size_t i = 0; i < n && !b.failed;) {
                 uint32_t c;
                 size_t k = utf8_decode(s + i, n - i, &c);
-                bool good = k > 0 && c != 0;
+                bool good = k > 0 && is_good(c);
                 const char *out = good ? s + i : REPLACEMENT;
                 size_t len = good ? k : strlen(REPLACEMENT);
                 if (len > max - b.n)
                         break;
                 strbuf_append_n(&b, out, len);
-                i += good ? k : 1;
+                i += k > 0 ? k : 1;
         }
         return strbuf_take(&b);
+}
+
+char *utf8_make_valid(const char *s, size_t n, size_t max) {
+        return repair(s, n, max, is_storable);
+}
+
+char *utf8_make_sendable(const char *s, size_t n, size_t max) {
+        return repair(s, n, max, is_sendable);
+}
+
+bool utf8_is_sendable(const char *s, size_t n) {
+        for (size_t i = 0; i < n;) {
+                uint32_t c = (uint8_t) s[i];
+                size_t k = c < 0x80 ? 1 : utf8_decode(s + i, n - i, &c);
+                if (k == 0 || !is_sendable(c))
+                        return false;
+                i += k;
+        }
+        return true;
 }
 
 /* The length of the terminal sequence that starts with the ESC at s: CSI, or a string sequence (OSC, DCS, …) that ends on this line;

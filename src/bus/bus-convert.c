@@ -2,7 +2,7 @@
  *
  * What comes in is hostile: depth and size are capped while it is read, before anything is kept; a type that has no JSON counterpart is
  * refused. sd-bus has checked that strings are UTF-8. What goes out may hold text that a step wrote, which was made valid when it was taken
- * in; it is looked at once more here, because one bad byte would break the whole reply. */
+ * in; it is looked at once more here, because one character that sd-bus refuses would break the whole reply. */
 #include "bus-convert.h"
 
 #include <math.h>
@@ -225,25 +225,28 @@ int bus_read_values_if_any(sd_bus_message *m, Json **ret, sd_bus_error *error) {
 
 /* ---- out ---- */
 
-int bus_append_text(sd_bus_message *m, const char *s) {
-        s = strempty(s);
-        if (utf8_is_valid(s, strlen(s)))
+static int append_text(sd_bus_message *m, const char *s, size_t n) {
+        if (utf8_is_sendable(s, n))
                 return sd_bus_message_append_basic(m, 's', s);
-        _cleanup_free_ char *valid = utf8_make_valid(s, strlen(s), SIZE_MAX);
+        _cleanup_free_ char *valid = utf8_make_sendable(s, n, SIZE_MAX);
         return valid ? sd_bus_message_append_basic(m, 's', valid) : -ENOMEM;
 }
 
-static int append_json_string(sd_bus_message *m, const Json *j) {
-        size_t n = json_string_length(j);
-        if (utf8_is_valid(json_string(j), n))
-                return sd_bus_message_append(m, "v", "s", json_string(j));
-        _cleanup_free_ char *valid = utf8_make_valid(json_string(j), n, SIZE_MAX);
-        return valid ? sd_bus_message_append(m, "v", "s", valid) : -ENOMEM;
+int bus_append_text(sd_bus_message *m, const char *s) {
+        s = strempty(s);
+        return append_text(m, s, strlen(s));
+}
+
+static int append_variant(sd_bus_message *m, const char *s, size_t n) {
+        int r = sd_bus_message_open_container(m, 'v', "s");
+        if (r >= 0)
+                r = append_text(m, s, n);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int append_as_json_text(sd_bus_message *m, const Json *j) {
         _cleanup_free_ char *text = json_to_string(j, false);
-        return text ? sd_bus_message_append(m, "v", "s", text) : -ENOMEM;
+        return text ? append_variant(m, text, strlen(text)) : -ENOMEM;
 }
 
 static int append_value(sd_bus_message *m, const Json *j, unsigned depth);
@@ -289,7 +292,7 @@ static int append_value(sd_bus_message *m, const Json *j, unsigned depth) {
         case JSON_DOUBLE:
                 return sd_bus_message_append(m, "v", "d", json_double(j));
         case JSON_STRING:
-                return append_json_string(m, j);
+                return append_variant(m, json_string(j), json_string_length(j));
         case JSON_ARRAY:
         case JSON_OBJECT:
                 return depth < CONVERT_DEPTH_MAX ? append_container(m, j, depth + 1) : append_as_json_text(m, j);

@@ -8,6 +8,9 @@
 #include "bus-names.h"
 #include "fd-util.h"
 #include "i18n.h"
+#include "utf8.h"
+
+#define ERROR_TEXT_MAX (64u * 1024u)
 
 static const sd_bus_error_map verdict_map[] = {
         SD_BUS_ERROR_MAP(BUS_ERROR_PREFIX "NoSuchRunbook", ENOENT),
@@ -41,14 +44,23 @@ const char *bus_error_name(Verdict v) {
         return e ? e->name : NULL;
 }
 
+/* The text may quote what a caller or a step wrote, and cut it anywhere: an error that sd-bus can't send is an answer that never comes. */
+static int set_text(sd_bus_error *error, const char *name, int code, const char *text) {
+        size_t n = strlen(text);
+        _cleanup_free_ char *fit = NULL;
+        if ((n > ERROR_TEXT_MAX || !utf8_is_sendable(text, n)) && !(fit = utf8_make_sendable(text, n, ERROR_TEXT_MAX)))
+                return -ENOMEM;
+        (void) sd_bus_error_set(error, name, fit ? fit : text);
+        return -code;
+}
+
 static int set_formatted(sd_bus_error *error, const char *name, int code, const char *fmt, va_list ap) {
         _cleanup_free_ char *text = NULL;
         if (vasprintf(&text, fmt, ap) < 0) {
                 text = NULL;
                 return -ENOMEM;
         }
-        (void) sd_bus_error_set(error, name, text);
-        return -code;
+        return set_text(error, name, code, text);
 }
 
 int bus_refuse(sd_bus_error *error, Verdict v, const char *fmt, ...) {
@@ -76,7 +88,7 @@ DEFINE_REFUSAL(bus_authentication_required, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATI
 
 int bus_verdict(sd_bus_error *error, int r, const char *message) {
         if (r <= 0)
-                return r < 0 && message ? sd_bus_error_setf(error, SD_BUS_ERROR_FAILED, "%s", message) : r;
+                return r < 0 && message ? set_text(error, SD_BUS_ERROR_FAILED, -r, message) : r;
         const sd_bus_error_map *e = find((Verdict) r);
         if (!e)
                 return -EINVAL;

@@ -1,5 +1,6 @@
 /* Answers after commits. A method that changed something has a ticket of the engine; its message waits here, in ticket order, until the
  * engine says how the commit went. The calls that a caller has open are counted with the caller, who is refused past a limit. */
+#include "bus-convert.h"
 #include "bus-private.h"
 #include "i18n.h"
 #include "log.h"
@@ -89,5 +90,9 @@ int bus_reply_text(sd_bus_message *m, const char *text, sd_bus_error *error) {
         if (strlen(text) > REPLY_SIZE_MAX)
                 return bus_refuse(error, VERDICT_TOO_LARGE,
                                   _("The description is larger than %u bytes; ask for the activities one by one."), REPLY_SIZE_MAX);
-        return sd_bus_reply_method_return(m, "s", text);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = bus_append_text(reply, text);
+        return r < 0 ? r : sd_bus_message_send(reply);
 }

@@ -2,6 +2,7 @@
  * answer who may operate (bus-authorize.c). Decisions about failures are for those who may operate; the owners are told of them. Being root is not
  * being an approver. Whether the one who started the run may (allowStarter), and whether someone has answered
  * already, is the model's business. */
+#include "bus-convert.h"
 #include "bus-private.h"
 
 const RequestSpec *activity_request_spec(const Activity *a) {
@@ -41,7 +42,7 @@ int append_approvers(sd_bus_message *m, const Activity *a) {
         Principals approvers = activity_approvers(a);
         int r = sd_bus_message_open_container(m, 'a', "s");
         for (size_t i = 0; r >= 0 && i < approvers.n; i++)
-                r = sd_bus_message_append_basic(m, 's', approvers.items[i].text);
+                r = bus_append_text(m, approvers.items[i].text);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

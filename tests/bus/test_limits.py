@@ -179,6 +179,54 @@ phases:
         self.assertTrue(end)
         self.assertEqual((bytes(data), int(following)), (b'\xff\0\xfe', 3))
 
+    def test_noncharacters(self):
+        """U+FFFE and its like are valid UTF-8, but no string that sd-bus takes: one step that writes them, or one input, spoils no reply, least of all everybody's list of requests."""
+        self.daemon.write_runbook('nonchar', '''
+inputs: {list: {type: list}}
+phases:
+  - name: main
+    activities:
+      - name: a
+        approval: {title: "T\\uFFFE", approvers: [root, "n\\uFDD0"], message: '${{ inputs.list[0] }}'}
+      - name: b
+        steps:
+          - {id: out, run: 'printf "k=\\357\\277\\276\\n" >>"$RUNBOOK_OUTPUT"; printf "\\357\\277\\277"'}
+          - {run: ': "${{ steps.out.outputs.stdout }}"'}
+          - {run: 'printf "{\\"message\\": \\"bad \\357\\267\\220\\"}" >"$RUNBOOK_ERROR"; exit 1'}
+''')
+        run = self.daemon.start_run('nonchar', {'list': r'["x\ufffe"]'})
+        run.wait_state('on-hold')
+        self.assertEqual(run.activity_get('a', 'Title'), 'T\ufffd')
+        self.assertEqual(self.messages(run), ['x\ufffd'])
+        self.assertEqual(json.loads(run.activity('a', 'GetRequest'))['message'], 'x\ufffd')
+        self.assertEqual([str(v) for v in run.call('GetInputs')['list']], ['x\ufffd'])
+        run.approve('a')
+        run.wait_activity('b', 'on-hold')
+        self.assertEqual(self.messages(run), ['bad \ufffd'])
+        self.assertEqual(json.loads(run.activity('b', 'GetRequest'))['error']['message'], 'bad \ufffd')
+        self.assertEqual(run.activity('b', 'Describe').count('\ufffd'), run.call('Describe').count('\ufffd') - 1, 'the input, and all of b')
+        self.assertTrue(run.call('GetDefinition') and run.history())
+        run.activity('b', 'Abort', 'a{sv}', {})
+        self.assertEqual(run.wait_ended(), 'failed')
+
+    def messages(self, run):
+        return [str(r[5]) for r in self.daemon.manager('ListRequests') if r[0] == run.id]
+
+    def test_text_of_an_error(self):
+        """A name that is cut within a character does not swallow the answer, and one without end is not sent back."""
+        self.daemon.write_runbook('hello', HELLO)
+        run = self.daemon.start_run('hello')
+        run.wait_ended()
+        with self.error('NoSuchStep'):
+            run.activity('greet', 'ReadLog', 'ust', 0, 'x' * 255 + 'é' * 10, 0)
+        try:
+            run.call('Cancel', 'a{sv}', dbus.Dictionary({'k' * (9 << 20): 1}, signature='sv'))
+        except dbus.DBusException as e:
+            self.assertEqual(e.get_dbus_name(), harness.INVALID_ARGS)
+            self.assertLessEqual(len(e.get_dbus_message()), 64 * 1024)
+        else:
+            self.fail('there was no error')
+
     def test_many_activities(self):
         """10,000 activities: all of them in one reply."""
         names = ['activity-with-a-long-name.%05d' % i for i in range(10000)]

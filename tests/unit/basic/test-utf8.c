@@ -60,6 +60,22 @@ static void test_make_valid(void **state) {
         check_make_valid("abc", 3, 0, "");
 }
 
+static void check_sendable(const char *s, const char *expected) {
+        _cleanup_free_ char *v = utf8_make_sendable(s, strlen(s), SIZE_MAX);
+        assert_string_equal(v, expected);
+        assert_int_equal(utf8_is_sendable(s, strlen(s)), streq(s, expected));
+        assert_true(utf8_is_sendable(v, strlen(v)));
+}
+
+static void test_sendable(void **state) {
+        check_sendable("plain \xc3\xa9 \xf0\x9f\x98\x80 \xef\xbf\xbd", "plain \xc3\xa9 \xf0\x9f\x98\x80 \xef\xbf\xbd");
+        check_sendable("a\xff" "b", "a" R "b");
+        check_sendable("a\xef\xbf\xbe" "b\xef\xbf\xbf" "c", "a" R "b" R "c");       /* U+FFFE, U+FFFF */
+        check_sendable("\xf4\x8f\xbf\xbf", R);                                     /* U+10FFFF */
+        check_sendable("\xef\xb7\x8f\xef\xb7\x90\xef\xb7\xaf\xef\xb7\xb0", "\xef\xb7\x8f" R R "\xef\xb7\xb0");
+        assert_false(utf8_is_sendable("a\0b", 3));
+}
+
 static void check_terminal(const char *s, const char *expected) {
         _cleanup_free_ char *v = text_for_terminal(s);
         assert_string_equal(v, expected);
@@ -118,7 +134,7 @@ static void test_nearest_length_cap(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_valid),
         cmocka_unit_test(test_encode_all),
-        cmocka_unit_test(test_make_valid),
+        cmocka_unit_test(test_make_valid), cmocka_unit_test(test_sendable),
         cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_nearest),

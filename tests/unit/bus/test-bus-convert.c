@@ -187,6 +187,7 @@ static void test_append(void **state) {
         check_round_trip(text, text);
         check_round_trip("{\"a\":null,\"l\":[null,1,null],\"o\":{\"n\":null}}", "{\"l\":[1],\"o\":{}}");
         check_round_trip("{\"nul\":\"a\\u0000b\"}", "{\"nul\":\"a\\ufffdb\"}");
+        check_round_trip("{\"k\\ufffe\":\"a\\uffffb\"}", "{\"k\\ufffd\":\"a\\ufffdb\"}");
 }
 
 /* Deeper than the bus can take: JSON text from there on. */
@@ -220,6 +221,12 @@ static void test_append_text(void **state) {
         assert_string_equal(a, "Käse");
         assert_string_equal(b, "a\xef\xbf\xbd\xef\xbf\xbd" "b");
         assert_string_equal(c, "");
+        sd_bus_message_unref(m);
+        m = message_new();
+        assert_true(bus_append_text(m, "a\xef\xbf\xbe" "b") >= 0);
+        seal(m);
+        assert_true(sd_bus_message_read(m, "s", &a) >= 0);
+        assert_string_equal(a, "a\xef\xbf\xbd" "b");
         sd_bus_message_unref(m);
 }
 

@@ -45,9 +45,26 @@ static void test_refusals(void **state) {
         assert_string_equal(d.message, "run 5");
 }
 
+/* What sd-bus would refuse to send is replaced, and what is endless cut. */
+static void test_texts_are_sendable(void **state) {
+        _cleanup_(sd_bus_error_free) sd_bus_error a = SD_BUS_ERROR_NULL, b = SD_BUS_ERROR_NULL, c = SD_BUS_ERROR_NULL;
+        size_t n = 8u * 1024 * 1024;
+        _cleanup_free_ char *large = calloc(n + 1, 1);
+        assert_int_equal(bus_refuse(&a, VERDICT_NO_SUCH_STEP, "step %.*s", 2, "a\xc3\xa9"), -ENOENT);
+        assert_string_equal(a.message, "step a\xef\xbf\xbd");
+        assert_int_equal(bus_verdict(&b, -EIO, "k\xef\xbf\xbe"), -EIO);
+        assert_true(sd_bus_error_has_name(&b, SD_BUS_ERROR_FAILED));
+        assert_string_equal(b.message, "k\xef\xbf\xbd");
+        assert_non_null(large);
+        memset(large, 'x', n);
+        assert_int_equal(bus_invalid_args(&c, "no %s", large), -EINVAL);
+        assert_int_equal(strlen(c.message), 64 * 1024);
+}
+
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_texts_are_sendable),
 };
 TEST_MAIN(tests)
