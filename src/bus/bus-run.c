@@ -59,6 +59,12 @@ static int append_labels(sd_bus_message *m, const void *object) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+/* Everybody may see why a phase did not run, which is told in names and states. Why one failed is an error, and tells of values and of the
+ * definition, as does what ended a run that gave up before it began: who may read them has them from Describe(). */
+static const char *public_reason(const Run *run, const Phase *p) {
+        return p->state == PHASE_SKIPPED || (p->state == PHASE_CANCELLED && !run->gave_up) ? p->reason : NULL;
+}
+
 static int append_phases(sd_bus_message *m, const void *object) {
         const Run *run = object;
         int r = sd_bus_message_open_container(m, 'a', "(sss)");
@@ -66,7 +72,7 @@ static int append_phases(sd_bus_message *m, const void *object) {
                 const Phase *p = &run->phases[i];
                 if ((r = sd_bus_message_open_container(m, 'r', "sss")) >= 0 &&
                     (r = sd_bus_message_append(m, "ss", p->def->name, phase_state_to_string(phase_shown_state(p)))) >= 0 &&
-                    (r = bus_append_text(m, p->reason)) >= 0)
+                    (r = bus_append_text(m, public_reason(run, p))) >= 0)
                         r = sd_bus_message_close_container(m);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);

@@ -43,6 +43,19 @@ class Runs(harness.TestCase):
         self.assertEqual([tuple(x)[:2] for x in p['Phases']], [('first', 'success'), ('second', 'skipped')])
         self.assertTrue(p['Phases'][1][2], 'a skipped phase has a reason')
 
+    def test_reasons_of_phases(self):
+        """Everybody reads properties: the error of an `if`, which tells inputs and definition, is not in them."""
+        self.daemon.write_runbook('private', '''
+inputs: {key: {type: string}}
+phases:
+  - {name: one, if: "fromJSON('{\\"private-member\\": 1}')[inputs.key] == 1", activities: [{name: a, run: "true"}]}
+  - {name: two, activities: [{name: b, run: "true"}]}
+''')
+        run = self.daemon.start_run('private', {'key': 'private-value'})
+        self.assertEqual(run.wait_ended(), 'failed')
+        self.assertEqual([tuple(map(str, p)) for p in run.get('Phases')], [('one', 'failed', ''), ('two', 'skipped', 'it needs phase one, which was failed')])
+        self.assertIn('private-value', run.describe()['phases'][0]['reason'])
+
     def test_pending_requests(self):
         """S1.13"""
         run = self.daemon.start_run('ask')
