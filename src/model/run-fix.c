@@ -6,7 +6,6 @@
 #include "fd-util.h"
 #include "i18n.h"
 
-#define IGNORE_OUTPUTS_MAX (256u * 1024u)               /* compact JSON of what a person gives in place of outputs: as of a step */
 
 /* ---- is there a decision to take? ---- */
 
@@ -232,7 +231,7 @@ int run_ignore(Run *r, Activity *a, const Stamp *now, const Actor *who, Json *ou
                 return k;
         if (outputs && json_type(outputs) != JSON_OBJECT)
                 return verb_refuse(ret_error, -EINVAL, _("Outputs are names with values; give them with --output NAME=VALUE"));
-        if (json_size(outputs, IGNORE_OUTPUTS_MAX + 1) > IGNORE_OUTPUTS_MAX)
+        if (json_size(outputs, GIVEN_OUTPUTS_MAX + 1) > GIVEN_OUTPUTS_MAX)
                 return verb_refuse(ret_error, -EINVAL, _("These outputs are larger than 256 KiB; give shorter ones"));
         return decide(a, now, who, RESOLUTION_IGNORE, outputs, comment, o);
 }

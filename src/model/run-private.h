@@ -131,6 +131,7 @@ int carry_out(const Decision *d, Activity *a);          /* what a person decided
 
 /* run-verbs.c */
 int check_same_request(const Activity *a, const Actor *who, char **ret_error); /* -ESTALE: he has read one that is over */
+#define GIVEN_OUTPUTS_MAX (256u * 1024u)                /* compact JSON of the outputs that a person gives, by ignore or in fields: as of a step */
 int verb_refuse(char **ret_error, int r, const char *fmt, ...) _printf_(3, 4); /* r, with a sentence */
 int event_set_comment(Event *e, const char *comment);
 int verb_event(Run *r, const Stamp *now, const Actor *who, EventType type, usec_t until, const char *comment, Outcome *o);

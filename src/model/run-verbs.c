@@ -378,13 +378,16 @@ static int check_fields(const StepDef *d, const Json *given, Json **ret, char **
 
         if (r < 0)
                 return r;
-        if (missing && missing[0]) {
-                json_unref(*ret);
-                *ret = NULL;
+        bool too_large = json_size(*ret, GIVEN_OUTPUTS_MAX + 1) > GIVEN_OUTPUTS_MAX;
+        if (too_large)
+                r = verb_refuse(ret_error, -EINVAL, _("These fields are larger than 256 KiB; give shorter ones"));
+        else if (missing && missing[0]) {
                 *ret_error = d->kind == STEP_INPUT ? xasprintf(_("The field “%s” needs a value; give it as %s=VALUE"), missing[0], missing[0])
                                                    : xasprintf(_("The field “%s” needs a value; give it with -i %s=VALUE"), missing[0], missing[0]);
                 r = *ret_error ? -EINVAL : -ENOMEM;
         }
+        if (r < 0)
+                *ret = json_unref(*ret);
         for (char **m = missing; m && *m; m++)
                 free(*m);
         free(missing);

@@ -256,6 +256,26 @@ static void test_who_may_answer(void **state) {
         fixture_done(&f);
 }
 
+/* Fields become outputs, which have a cap: as many bytes as a step may write. */
+static void test_cap_of_fields(void **state) {
+        static const size_t max = 256 * 1024;
+        _cleanup_free_ char *text = calloc(max + 1, 1), *error = NULL;
+        _cleanup_json_ Json *fields = json_new_object();
+        Fixture f;
+
+        fixture_init(&f, "phases: [{name: p, activities: [{name: a, input: {fields: {s: {type: string}}}}]}]");
+        fixture_turn(&f);
+        assert_true(text && fields);
+        memset(text, 'x', max - strlen("{\"s\":\"\"}") + 1);
+        assert_ok(json_set_string(fields, "s", text));
+        assert_int_equal(run_provide(f.run, fixture_activity(&f, "a"), &f.now, &bob, fields, NULL, &f.outcome, &error), -EINVAL);
+        assert_non_null(strstr(error, "256 KiB"));
+        text[strlen(text) - 1] = 0;
+        assert_ok(json_set_string(fields, "s", text));
+        assert_ok(run_provide(f.run, fixture_activity(&f, "a"), &f.now, &bob, fields, NULL, &f.outcome, &error));
+        fixture_done(&f);
+}
+
 static void test_rejection_needs_no_fields(void **state) {
         _cleanup_free_ char *error = NULL;
         Fixture f;
@@ -316,6 +336,7 @@ int main(void) {
                 cmocka_unit_test(test_answer_to_an_earlier_request),
                 cmocka_unit_test(test_inputs_for_an_earlier_request),
                 cmocka_unit_test(test_who_may_answer),
+                cmocka_unit_test(test_cap_of_fields),
                 cmocka_unit_test(test_rejection_needs_no_fields),
                 cmocka_unit_test(test_comment_is_cut),
                 cmocka_unit_test(test_give_up),
