@@ -161,12 +161,13 @@ int engine_log_location(Engine *e, uint32_t id, const char *activity, uint32_t a
         if (!path)
                 return -ENOMEM;
         s = step >= 0 ? &t->steps[step] : NULL;
+        bool to_come = s && s->state == STEP_PENDING && t->state == ATTEMPT_RUNNING;
         *ret_path = path;
-        *ret_running = s ? s->state == STEP_RUNNING : t->state == ATTEMPT_RUNNING;
+        *ret_running = s ? s->state == STEP_RUNNING || to_come : t->state == ATTEMPT_RUNNING;
         *ret_start = s ? s->log_start : 0;
         if (!s)
                 attempt_range(t, ret_end);
         else
-                *ret_end = *ret_running ? UINT64_MAX : s->log_end;
+                *ret_end = s->state == STEP_RUNNING ? UINT64_MAX : s->log_end;
         return VERDICT_OK;
 }

@@ -235,6 +235,25 @@ phases:
         run.wait_ended()
         self.assertEqual(run.log('wait'), 'begun\nover\n')
 
+    def test_log_of_a_step_to_come(self):
+        """Who follows a step before it began is not told that this was all."""
+        self.daemon.write_runbook('to-come', '''
+phases:
+  - name: main
+    activities:
+      - name: a
+        steps: [{id: first, run: "echo first; until [ -e '%s/go-come' ]; do sleep 0.01; done"}, {id: second, run: echo second}, {id: never, if: failure(), run: echo never}]
+''' % self.daemon.scratch)
+        run = self.daemon.start_run('to-come')
+        harness.wait_until(lambda: run.activity('a', 'ReadLog', 'ust', 0, 'first', 0)[0] == 6, 'the first line')
+        for step in ('second', 'never'):
+            self.assertEqual(tuple(run.activity('a', 'ReadLog', 'ust', 0, step, 0)), (0, b'', False))
+        with open(os.path.join(self.daemon.scratch, 'go-come'), 'w', encoding='utf-8'):
+            pass
+        run.wait_ended()
+        self.assertEqual(tuple(run.activity('a', 'ReadLog', 'ust', 0, 'second', 0)), (7, b'second\n', True))
+        self.assertEqual(tuple(run.activity('a', 'ReadLog', 'ust', 0, 'never', 0)), (0, b'', True))
+
     def test_open_log(self):
         run = self.daemon.start_run('logs')
         run.wait_ended()

@@ -155,6 +155,10 @@ static void test_log_location(void **state) {
         assert_int_equal(engine_log_location(w->engine, 1, "a", 1, 2, &path, &start, &end, &running), VERDICT_NO_SUCH_STEP);
         assert_int_equal(engine_log_location(w->engine, 1, "a", 1, -2, &path, &start, &end, &running), VERDICT_NO_SUCH_STEP);
         assert_null(path);
+        assert_int_equal(engine_log_location(w->engine, 1, "a", 1, 1, &path, &start, &end, &running), VERDICT_OK);
+        assert_int_equal(end, 0);
+        assert_true(running);                           /* nothing yet, but it is not over: who follows it waits */
+        free(TAKE_PTR(path));
 
         fake_end(fake_find(w->fake, 1, "a"), &(ExecResult) { .outcome = EXEC_EXITED, .log_end = 100 });
         world_turn(w);
