@@ -5,6 +5,10 @@
 #include <stdarg.h>
 
 #include "i18n.h"
+#include "utf8.h"
+
+/* What a column that shrinks keeps of the terminal's width while others can still give: without it the first ones would lose all. */
+#define SHARE 0.2
 
 struct Table {
         struct libscols_table *scols;
@@ -16,8 +20,9 @@ struct Table {
 static int add_columns(Table *t, const TableColumn *columns, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].shrinks ? SCOLS_FL_TRUNC : 0);
+                double share = columns[i].shrinks ? SHARE : 0;
                 _cleanup_free_ char *heading = text_for_locale(_(columns[i].heading));
-                struct libscols_column *column = heading ? scols_table_new_column(t->scols, heading, 0, flags) : NULL;
+                struct libscols_column *column = heading ? scols_table_new_column(t->scols, heading, share, flags) : NULL;
                 if (!column)
                         return -ENOMEM;
                 if (style_has_colours())
@@ -92,11 +97,32 @@ void table_time(Table *t, usec_t when) {
                 t->failed = true;
 }
 
+/* Ends what is too long for its column in a mark: text that was just cut off would be taken for the whole. How wide the columns are is only
+ * known when the table has been printed once. */
+static int mark_cuts(struct libscols_table *scols) {
+        _cleanup_free_ char *trial = NULL;
+
+        int r = scols_print_table_to_string(scols, &trial);
+        for (size_t i = 0; r >= 0 && i < scols_table_get_nlines(scols); i++)
+                for (size_t k = 0; r >= 0 && k < scols_table_get_ncols(scols); k++) {
+                        struct libscols_cell *cell = scols_line_get_cell(scols_table_get_line(scols, i), k);
+                        size_t width = scols_column_get_width(scols_table_get_column(scols, k));
+                        const char *s = strempty(scols_cell_get_data(cell));
+                        if (!utf8_is_valid(s, strlen(s)) || utf8_width(s) <= width)
+                                continue;
+                        char *cut = text_ellipsize(s, width);
+                        r = cut ? scols_cell_refer_data(cell, cut) : -ENOMEM;
+                }
+        return r;
+}
+
 int table_print(Ctl *c, Table *t) {
         if (t->failed)
                 return ctl_oom(c);
         if (scols_table_is_empty(t->scols))
                 return 0;
+        if (style_is_terminal() && mark_cuts(t->scols) < 0)
+                return ctl_oom(c);
         (void) scols_table_set_stream(t->scols, stdout);
         int r = scols_print_table(t->scols);
         return r < 0 ? ctl_error(c, _("The table can't be printed: %s"), strerror(-r)) : 0;

@@ -43,6 +43,24 @@ class Colours(TestCase):
             self.assertEqual(wide.wait_exit(), 0)
             self.assertEqual(len(t.screen().rstrip('\n').splitlines()), len(wide.screen().rstrip('\n').splitlines()), args)
 
+    def test_what_is_cut_says_so(self):
+        whole = [line.split() for line in self.ok('--no-legend', 'history', '1').splitlines()]
+        for width in (60, 75):
+            t = self.terminal('--no-pager', '--no-legend', 'history', '1', width=width, height=60)
+            self.assertEqual(t.wait_exit(), 0)
+            cut = 0
+            for line, words in zip(t.screen().splitlines(), whole):
+                if line.split() != words:
+                    cut += 1
+                    self.assertIn('…', line, words)
+            self.assertGreater(cut, 0)
+
+    def test_a_history_of_80_columns_says_what_happened(self):
+        t = self.terminal('--no-pager', 'history', '1', width=80, height=60)
+        self.assertEqual(t.wait_exit(), 0)
+        for words in ('run created', 'run started', 'phase started', 'attempt sta', 'attempt ended', 'step ended', 'activity end', 'run ended', 'dist/comp'):
+            self.assertIn(words, t.screen())
+
     def test_hostile_logs(self):
         t = self.terminal('--no-pager', 'logs', '3/a')
         self.assertEqual(t.wait_exit(), 0)
