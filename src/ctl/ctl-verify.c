@@ -7,6 +7,7 @@
 #include "i18n.h"
 #include "runbook.h"
 #include "style.h"
+#include "utf8.h"
 
 typedef struct Report {
         Json *list;                                     /* with --json */
@@ -15,9 +16,10 @@ typedef struct Report {
 } Report;
 
 static int add_json(Report *r, const char *file, unsigned line, unsigned column, const char *severity, const char *message) {
+        _cleanup_free_ char *name = utf8_make_valid(file, strlen(file), SIZE_MAX);
         _cleanup_json_ Json *j = json_new_object();
 
-        int k = j ? json_set_string(j, "file", file) : -ENOMEM;
+        int k = j && name ? json_set_string(j, "file", name) : -ENOMEM;
         if (k >= 0)
                 k = json_set(j, "line", line > 0 ? json_new_uint(line) : NULL);
         if (k >= 0)

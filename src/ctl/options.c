@@ -214,8 +214,17 @@ static int unknown_option(const char *name) {
         return -EINVAL;
 }
 
+/* What is sent, or printed as JSON, must be UTF-8; the names of files are the system's. */
+static bool is_text(const Option *p, const char *value) {
+        return !value || p == options_table + OPTION_INPUT_FILE || utf8_is_valid(value, strlen(value));
+}
+
 static int apply(Options *o, const Option *p, const char *value) {
         o->given |= OPTION_BIT(p - options_table);
+        if (!is_text(p, value)) {
+                err(_("The value of --%s isn't UTF-8 text.\n"), p->name);
+                return -EINVAL;
+        }
         int r = p->parse ? p->parse(o, p, value) : 0;
         if (r == -EINVAL) {
                 _cleanup_free_ char *shown = text_one_line(value);

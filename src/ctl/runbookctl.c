@@ -222,6 +222,18 @@ void ctl_print_json(const Ctl *c, const Json *j) {
         out_raw("\n", 1);
 }
 
+/* Words that can't be sent. Names of files aren't; and completion gets what has been typed so far. */
+static int check_text(Ctl *c, const Verb *v) {
+        const StrList *a = &c->options.arguments;
+
+        if (v->operand == OPERAND_FILE || v->flags & VERB_HIDDEN)
+                return 0;
+        for (size_t i = 0; i < a->n; i++)
+                if (!utf8_is_valid(a->items[i], strlen(a->items[i])))
+                        return ctl_usage_error(c, _("\"%s\" isn't UTF-8 text."), a->items[i]);
+        return 0;
+}
+
 /* Options that the verb doesn't know, and numbers of arguments that it can't use. */
 static int check_usage(Ctl *c, const Verb *v, size_t n) {
         OptionSet wrong = c->options.given & ~(OPTIONS_GLOBAL | v->options);
@@ -251,7 +263,7 @@ static int dispatch(Ctl *c) {
         if (c->options.given & O(HELP))
                 return a->n > 0 ? help_verb(c, v) : help_all(c);
         size_t n = a->n > 0 ? a->n - 1 : 0;
-        if (check_usage(c, v, n) < 0)
+        if (check_usage(c, v, n) < 0 || check_text(c, v) < 0)
                 return ctl_failed(c);
         c->verb = v;
         return v->run(c, a->n > 0 ? a->items + 1 : NULL, n);

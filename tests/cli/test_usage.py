@@ -82,6 +82,18 @@ class Usage(TestCase):
             with self.subTest(args=args):
                 self.assertNotEqual(self.fails(64, *args), '')
 
+    def test_what_is_not_utf8(self):
+        """Nobody is told that null is no value, or that the daemon's answer was not understood. In such a locale it is easily typed."""
+        word = 'n\udcf6'               # the bytes of Latin-1
+        for verb in ('approve', 'reject', 'ignore', 'abort', 'retry', 'pause', 'resume', 'cancel', 'start-now', 'replay', 'rerun'):
+            self.assertEqual(self.fails(64, verb, '2/qa' if verb in ('approve', 'reject') else '2', '-m', word), "The value of --message isn't UTF-8 text.\n")
+        for args in (('--label', 'a=' + word), ('--only', word), ('-i', 'version=' + word), ('-i', word + '=1')):
+            self.assertIn("isn't UTF-8 text.\n", self.fails(64, 'start', 'ship', *args))
+        for args in (('start', word), ('cat', word), ('status', '1/' + word), ('logs', '1/dist/' + word), ('set-input', '2', 'version=' + word), ('provide', '2', word + '=1')):
+            self.assertRegex(self.fails(64, *args), '^"[^"]*\ufffd[^"]*" isn\'t UTF-8 text.\n$')
+        self.assertIn("n\ufffd can't be read: No such file", self.fails(1, 'start', 'ship', '-I', word))
+        self.assertEqual(self.ok('__complete', '--', 'start', word), '')
+
     def test_spellings(self):
         want = self.ok('list', '-n', '2', '--no-legend')
         for args in (('-n2', 'list', '--no-legend'), ('--lines=2', '--no-legend'), ('--lin', '2', '--no-leg', 'list'), ('-qn2', 'list', '--no-legend'), ('list', '-n=2', '--no-legend')):

@@ -89,6 +89,10 @@ class Verify(unittest.TestCase):
         self.assertEqual([list(p) for p in problems], [['file', 'line', 'column', 'severity', 'message']] * len(problems))
         self.assertEqual((problems[-1]['file'], problems[-1]['line'], problems[-1]['severity']), ('nosuch.yaml', None, 'error'))
 
+    def test_the_name_of_a_file_is_any_bytes(self):
+        problems = json.loads(self.verify('--json=short', 'caf\udce9.yaml', status=1))
+        self.assertEqual([p['file'] for p in problems], ['caf\ufffd.yaml'])
+
     def test_messages_are_clean(self):
         text = self.verify(self.file('a.yaml', '"ke\\ey": 1\n'), status=1)
         self.assertNotIn('\x1b', text)
