@@ -267,18 +267,43 @@ static int append_requests_of_run(Bus *b, sd_bus_message *m, sd_bus_message *rep
         return r;
 }
 
+static int compare_runs(const void *a, const void *b) {
+        const Run *x = *(Run *const *) a, *y = *(Run *const *) b;
+        return (x->id > y->id) - (x->id < y->id);
+}
+
+/* By their numbers: the engine has them in no order that a person could follow from one look to the next. The array is the caller's. */
+static int find_waiting(Bus *b, Run ***ret, size_t *ret_n) {
+        _cleanup_free_ Run **runs = NULL;
+        size_t n = 0, allocated = 0;
+        Run *run;
+        for (size_t i = 0; engine_iterate_live(b->engine, &i, &run);) {
+                if (run_pending_requests(run) == 0)
+                        continue;
+                if (!GREEDY_REALLOC(runs, allocated, n + 1))
+                        return -ENOMEM;
+                runs[n++] = run;
+        }
+        if (n > 1)
+                qsort(runs, n, sizeof runs[0], compare_runs);
+        *ret = TAKE_PTR(runs);
+        *ret_n = n;
+        return 0;
+}
+
 static int method_list_requests(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ Run **runs = NULL;
         Bus *b = userdata;
-        size_t size = 0;
-        Run *run;
+        size_t size = 0, n = 0;
         (void) engine_flush(b->engine);
-        int r = sd_bus_message_new_method_return(m, &reply);
+        int r = find_waiting(b, &runs, &n);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(m, &reply);
         if (r >= 0)
                 r = sd_bus_message_open_container(reply, 'a', "(uossssast)");
-        for (size_t i = 0; r >= 0 && size < PAGE_SIZE_MAX && engine_iterate_live(b->engine, &i, &run);)
-                if (run_pending_requests(run) > 0)
-                        r = append_requests_of_run(b, m, reply, run, &size);
+        for (size_t i = 0; r >= 0 && size < PAGE_SIZE_MAX && i < n; i++)
+                r = append_requests_of_run(b, m, reply, runs[i], &size);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

@@ -115,6 +115,16 @@ class Inputs(harness.TestCase):
         with self.error('AlreadyAnswered'):
             self.provide(run, 'ask', {'hours': 6})
 
+    def test_they_are_listed_by_the_numbers_of_their_runs(self):
+        """No hash table shows through: who looks twice finds them in their places, and a new one at the end"""
+        runs = [self.waiting('asks', 'ask') for _ in range(20)]
+        numbers = [int(row[0]) for row in self.daemon.manager('ListRequests')]
+        self.assertEqual(numbers, sorted(numbers))
+        self.assertLessEqual({run.id for run in runs}, set(numbers))
+        for run in runs:
+            run.call('Cancel', 'a{sv}', {})
+            self.assertEqual(run.wait_ended(), 'cancelled')
+
     def test_nothing_is_asked(self):
         run = self.daemon.start_run('approval')
         run.wait_state('on-hold')
