@@ -76,8 +76,8 @@ static int parse_at(Options *o, const Option *self, const char *value) {
         usec_t now = now_usec(CLOCK_REALTIME);
 
         int r = parse_timestamp(value, now, &o->at);
-        if (r >= 0 && o->at == now)
-                o->at = 0;
+        if (r >= 0)
+                o->at = o->at == now ? 0 : MAX(o->at, (usec_t) 1);      /* 0 is at once: "@0" has passed like all of its kind */
         return r < 0 ? -EINVAL : 0;
 }
 

@@ -131,6 +131,7 @@ class Runs(Base):
         self.assertEqual(args, ['ship', {}, {'StartAt': FUTURE, 'Only': ['build', 'sign-off', 'late']}])
         self.assertEqual(self.number(text), 'Run N (ship) starts at 2100-01-01 00:00:00. Follow it with: runbookctl --user watch N\n')
         self.assertEqual(self.sent('StartRun', 'start', 'ship', '--at', 'now')[2], ['ship', {}, {}])
+        self.assertEqual(self.sent('StartRun', 'start', 'ship', '--at', '@0')[2], ['ship', {}, {'StartAt': 1}])         # long past, and never "at once"
         self.fake.refuse('StartRun', 'org.freedesktop.DBus.Error.InvalidArgs', 'That time is past.')
         self.assertEqual(self.fails(1, 'start', 'ship', '--at', '2001-01-01'), 'That time is past.\n')
 
