@@ -96,6 +96,7 @@ int bus_actor(Bus *b, sd_bus_message *m, Actor *ret, sd_bus_error *error);
 int bus_shots_new(Bus *b);
 void bus_shots_free(Bus *b);
 int bus_shot_run(Bus *b, const Run *run);
+void bus_note_read(Bus *b, const Run *run);
 extern const Observer bus_observer;
 
 /* One row per property, for getters and for PropertiesChanged. `append` appends the value, without a variant around it. */

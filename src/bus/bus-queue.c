@@ -223,6 +223,13 @@ int bus_shot_run(Bus *b, const Run *run) {
         return r;
 }
 
+/* A start that waits is announced with what it does first. What has been read of it before that has changed then, and is told. */
+void bus_note_read(Bus *b, const Run *run) {
+        bool waits = run->state == RUN_QUEUED && run->last_seq == 1;
+        if (waits && !intmap_get(b->shots, run->id) && bus_shot_run(b, run) < 0)
+                log_debug("Out of memory: the first change of run %u will not be told.", run->id);
+}
+
 int bus_shots_new(Bus *b) {
         b->shots = intmap_new();
         return b->shots ? 0 : -ENOMEM;
@@ -311,7 +318,7 @@ static void on_committed(void *userdata, Ticket ticket, int r) {
 static void on_run_added(void *userdata, Run *run) {
         Bus *b = userdata;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        if (bus_shot_run(b, run) < 0)
+        if (!intmap_get(b->shots, run->id) && bus_shot_run(b, run) < 0)
                 log_debug("Out of memory: the first change of run %u will be told in full.", run->id);
         if (!b->connection)
                 return;

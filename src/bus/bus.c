@@ -73,7 +73,10 @@ int bus_read_run(Bus *b, uint32_t id, Run **ret, sd_bus_error *error) {
 
 int bus_read_object(BusObject *o, Run **ret_run, Activity **ret_activity, sd_bus_error *error) {
         int r = bus_read_run(o->bus, o->run, ret_run, error);
-        if (r < 0 || !ret_activity)
+        if (r < 0)
+                return r;
+        bus_note_read(o->bus, *ret_run);
+        if (!ret_activity)
                 return r;
         *ret_activity = run_activity(*ret_run, o->activity);
         return *ret_activity ? 0 : bus_refuse(error, VERDICT_NO_SUCH_ACTIVITY, _("Run %u has no activity “%s”."), o->run, o->activity);

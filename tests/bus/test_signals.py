@@ -6,7 +6,7 @@ import pwd
 import dbus
 
 import harness
-from harness import ACTIVITY, ASK, HELLO, MANAGER, PATH, RUN, Signals
+from harness import ACTIVITY, ASK, HELLO, MANAGER, NAME, PATH, RUN, Signals
 
 RUN_PROPERTIES = {'State', 'StatusText', 'PendingRequests', 'HadErrors', 'ScheduledFor', 'StartedAt', 'FinishedAt', 'NextRetryAt', 'Attempt'}
 ACTIVITY_PROPERTIES = {'State', 'WaitingFor', 'Title', 'Approvers', 'Deadline', 'Attempt', 'NextRetryAt'}
@@ -14,6 +14,7 @@ ACTIVITY_PROPERTIES = {'State', 'WaitingFor', 'Title', 'Approvers', 'Deadline', 
 CHAIN = 'phases:\n  - name: main\n    activities:\n' + ''.join(
     '      - {name: a%d, steps: [%s]}\n' % (i, ', '.join("{uses: 'builtin:exec', with: {argv: [/bin/true]}}" for _ in range(10))) for i in range(10))
 
+MANY = 50                                           # starts in one turn
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 OWNED = '''
 owners: ['user:%s', 'group:%s']
@@ -70,6 +71,28 @@ class SignalTests(harness.TestCase):
         members = [s[2] for s in self.signals.seen]
         self.assertEqual(members[0], 'RunAdded')
         self.assertLess(members.index('RunAdded'), members.index('RunFinished'))
+
+    def read_early(self):
+        """Starts so many that the last ones wait, and reads the last one's states behind that: its path, its state and that of its activity"""
+        number = max(int(run[0]) for run in self.daemon.manager('ListRuns', 'a{sv}', {})) + MANY
+        path, read = '%s/run/%d' % (PATH, number), []
+        options = dbus.Dictionary(signature='sv')
+        for _ in range(MANY):
+            self.daemon.connection.call_async(NAME, PATH, MANAGER, 'StartRun', 'sa{sv}a{sv}', ('ask', options, options), None, None)
+        for object_path, interface in ((path, RUN), (path + '/activity/sign_2doff', ACTIVITY)):
+            self.daemon.connection.call_async(NAME, object_path, dbus.PROPERTIES_IFACE, 'Get', 'ss', (interface, 'State'), read.append, read.append)
+        harness.wait_until(lambda: len(read) == 2, 'what was read')
+        harness.wait_until(lambda: any(s[3][0] == number for s in self.signals.of('InputRequired')), 'the last one')
+        return path, [str(state) for state in read]
+
+    def test_what_was_read_before_the_announcement(self):
+        """A start that waits is announced with what it does first: who has read it before that is told of the change all the same"""
+        self.daemon.start_run('ask').wait_state('on-hold')
+        found = []
+        harness.wait_until(lambda: found.append(self.read_early()) or found[-1][1] == ['queued', 'pending'], 'a start that waited')
+        self.signals.settle()
+        for path in (found[-1][0], found[-1][0] + '/activity/sign_2doff'):
+            self.assertEqual([str(c['State']) for c, _ in self.signals.changes(path) if 'State' in c], ['on-hold'])
 
     def test_signature(self):
         run = self.daemon.start_run('hello')
