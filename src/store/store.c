@@ -247,12 +247,39 @@ static int commit(Store *s) {
         return 0;
 }
 
+/* A transaction of next to nothing. */
+static int begin_probe(Store *s) {
+        sqlite3_stmt *st = NULL;
+        int r;
+
+        r = store_begin(s);
+        if (r < 0)
+                return r;
+        r = store_statement(s, SQL_PROBE, "INSERT INTO meta VALUES('probe', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1", &st);
+        return r < 0 ? r : store_execute(s, st, SQLITE_OK);
+}
+
+/* A commit whose flush failed stands in the WAL all the same, whole, and our next start would take it for one. What is written now goes over it, flushed or
+ * not. */
+static void overwrite_refused(Store *s) {
+        char error[sizeof(s->error)];
+
+        memcpy(error, s->error, sizeof(error));
+        s->transaction = TRANSACTION_NONE;
+        if (begin_probe(s) < 0 || commit(s) < 0)
+                store_rollback(s);
+        memcpy(s->error, error, sizeof(error));
+}
+
 int store_commit(Store *s) {
         int r;
 
         r = store_writable(s);
-        if (r >= 0)
+        if (r >= 0) {
                 r = commit(s);
+                if (r < 0)
+                        overwrite_refused(s);
+        }
         s->transaction = TRANSACTION_NONE;
         return r;
 }
@@ -266,15 +293,11 @@ void store_rollback(Store *s) {
 /* A commit alone may fit into what the WAL has already got, and is not flushed with DURABILITY_NORMAL; the checkpoint flushes both files and grows the
  * database. */
 int store_probe(Store *s) {
-        sqlite3_stmt *st = NULL;
         int r;
 
-        r = store_begin(s);
-        if (r < 0)
-                return r;
-        r = store_statement(s, SQL_PROBE, "INSERT INTO meta VALUES('probe', 1) ON CONFLICT(key) DO UPDATE SET value = value + 1", &st);
-        if (r >= 0)
-                r = store_execute(s, st, SQLITE_OK);
+        if (s->transaction == TRANSACTION_OPEN)
+                return -EALREADY;
+        r = begin_probe(s);
         if (r >= 0)
                 r = store_commit(s);
         if (r < 0) {

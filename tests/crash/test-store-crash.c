@@ -5,7 +5,9 @@
  * work goes on from there. Of what was not said, at most the one commit that was under way may be there too.
  *
  * Failure: the n-th write or flush fails, once or from then on. One call says so with the right errno, reads go on and see the commits before it, and after
- * the fault is gone a probe succeeds and the same commits go through. */
+ * the fault is gone a probe succeeds and the same commits go through.
+ *
+ * Both: after such a failure the process dies. The commit that failed was refused, and stays so. */
 #include <sys/wait.h>
 
 #include "fixture.h"
@@ -312,6 +314,66 @@ static void test_full_disk_at_every_write_normal(void **state) {
         fail_with(FAULT_WRITE, FAULT_FULL, -ENOSPC, DURABILITY_NORMAL, 4 * N_COMMITS);
 }
 
+/* ---- failure and death ---- */
+
+typedef struct Refusal {
+        FaultPlan plan;
+        int want;
+} Refusal;
+
+/* Dies with the number of the commit that was refused; 0: the plan never struck. */
+static void refused_child(const Scratch *scratch, const Refusal *f, unsigned at) {
+        FaultPlan plan = f->plan;
+        unsigned failed;
+        Store *s = NULL;
+
+        plan.at = at;
+        if (open_store(scratch, DURABILITY_FULL, FAULT_VFS, &s) < 0)
+                _exit(FAULT_EXIT_STATUS);
+        fault_arm(&plan);
+        failed = run_until_failure(s, f->want);
+        _exit(failed <= N_COMMITS ? (int) failed : 0);
+}
+
+static bool stays_refused(const Refusal *f, unsigned at) {
+        Scratch scratch;
+        Store *s = NULL;
+        int status;
+        pid_t pid;
+
+        scratch_make(&scratch);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+                refused_child(&scratch, f, at);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= N_COMMITS);
+        if (WEXITSTATUS(status) > 0) {
+                assert_ok(open_store(&scratch, DURABILITY_FULL, NULL, &s));
+                assert_int_equal(check_whole(s), WEXITSTATUS(status) - 1);
+                go_on(s, (unsigned) WEXITSTATUS(status) - 1);
+                s = store_close(s);
+                check_integrity(&scratch);
+        }
+        scratch_done(&scratch);
+        return WEXITSTATUS(status) > 0;
+}
+
+static void test_refused_commits_stay_refused(void **state) {
+        static const Refusal cases[] = {
+                { { .target = FAULT_SYNC, .action = FAULT_IOERR }, -EIO }, { { .target = FAULT_SYNC, .action = FAULT_FULL, .lasting = true }, -ENOSPC },
+                { { .target = FAULT_WRITE, .action = FAULT_FULL, .torn = true }, -ENOSPC }, { { .target = FAULT_WRITE, .action = FAULT_IOERR, .lasting = true }, -EIO },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                unsigned n = 1;
+
+                while (n < N_MAX && stays_refused(&cases[i], n))
+                        n++;
+                assert_in_range(n, N_COMMITS, N_MAX - 1);
+        }
+}
+
 /* An open that fails says so and leaves nothing behind that a later one trips over. */
 static bool survives_failing_open(const FaultPlan *p, int want, unsigned at) {
         FaultPlan plan = *p;
@@ -455,6 +517,7 @@ int main(void) {
                 cmocka_unit_test(test_error_at_every_flush),
                 cmocka_unit_test(test_full_disk_at_every_flush),
                 cmocka_unit_test(test_full_disk_at_every_write_normal),
+                cmocka_unit_test(test_refused_commits_stay_refused),
                 cmocka_unit_test(test_failing_open),
                 cmocka_unit_test(test_open_on_a_full_disk),
                 cmocka_unit_test(test_failing_checkpoints),
