@@ -48,6 +48,19 @@ int read_fd(int fd, size_t max, char **ret, size_t *ret_size) {
         return 0;
 }
 
+int open_regular(int dir_fd, const char *path, int flags, mode_t mode) {
+        _cleanup_close_ int fd = openat(dir_fd, path, flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK, mode);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -EBADFD;
+        if (fcntl(fd, F_SETFL, flags & O_APPEND) < 0)   /* without O_NONBLOCK, which children would inherit */
+                return -errno;
+        return TAKE_FD(fd);
+}
+
 int read_file(int dir_fd, const char *path, size_t max, bool nofollow, char **ret, size_t *ret_size) {
         _cleanup_close_ int fd = -1;
         struct stat st;

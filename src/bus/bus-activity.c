@@ -7,6 +7,7 @@
 
 #include "bus-convert.h"
 #include "bus-private.h"
+#include "fd-util.h"
 #include "i18n.h"
 
 #define LOG_CHUNK_MAX (256u * 1024u)                    /* of one ReadLog */
@@ -185,9 +186,11 @@ static int open_log(BusObject *o, uint32_t attempt, const char *step, Log *ret, 
                 return no_log(o, error);
         if (r != 0)
                 return bus_verdict(error, r, NULL);
-        l.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+        l.fd = open_regular(AT_FDCWD, path, O_RDONLY, 0);
+        if (l.fd == -ENOENT || l.fd == -EBADFD || l.fd == -ELOOP) /* a step may have put something else in its place */
+                return no_log(o, error);
         if (l.fd < 0)
-                return errno == ENOENT ? no_log(o, error) : -errno;
+                return l.fd;
         *ret = l;
         return 0;
 }

@@ -24,7 +24,7 @@
 #define COPY_CHUNK (64u * 1024u)
 #define BLOCK_MAX (16u * 1024u * 1024u)
 #define HOLES_MAX 1000u                                 /* looked for; ours is one */
-#define LOG_FLAGS (O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
+#define LOG_FLAGS (O_WRONLY | O_CREAT | O_APPEND)
 #define AHEAD_NAME "next.log"
 
 struct StepLog {
@@ -88,9 +88,9 @@ void log_cache_drop_unused(LogCache *c) {
 void log_cache_make_ahead(LogCache *c) {
         if (c->ahead_fd >= 0)
                 return;
-        c->ahead_fd = openat(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
-        if (c->ahead_fd < 0 && errno == EEXIST && unlinkat(c->logs_fd, AHEAD_NAME, 0) >= 0)
-                c->ahead_fd = openat(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
+        c->ahead_fd = open_regular(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
+        if (c->ahead_fd == -EEXIST && unlinkat(c->logs_fd, AHEAD_NAME, 0) >= 0)
+                c->ahead_fd = open_regular(c->logs_fd, AHEAD_NAME, LOG_FLAGS | O_EXCL, 0600);
 }
 
 LogCache *log_cache_free(LogCache *c) {
@@ -108,12 +108,9 @@ static char *log_name(uint32_t run, const char *activity, uint32_t attempt) {
 
 /* The file made ahead gets its name only where no other has it. */
 static int open_file(LogCache *c, const char *path) {
-        int fd;
-
         if (c->ahead_fd >= 0 && renameat2(c->logs_fd, AHEAD_NAME, c->logs_fd, path, RENAME_NOREPLACE) >= 0)
                 return TAKE_FD(c->ahead_fd);
-        fd = openat(c->logs_fd, path, LOG_FLAGS, 0600);
-        return fd < 0 ? -errno : fd;
+        return open_regular(c->logs_fd, path, LOG_FLAGS, 0600);
 }
 
 static int open_log(LogCache *c, const char *path) {
@@ -376,6 +373,6 @@ int exec_log_tail(const char *state_directory, uint32_t run, const char *activit
 
         if (!path)
                 return -ENOMEM;
-        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-        return fd < 0 ? -errno : log_read_tail(fd, start, end, max, true, ret);
+        fd = open_regular(AT_FDCWD, path, O_RDONLY, 0);
+        return fd < 0 ? fd : log_read_tail(fd, start, end, max, true, ret);
 }

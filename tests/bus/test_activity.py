@@ -52,6 +52,19 @@ phases:
           - {name: two, run: 'echo two $RUNBOOK_ATTEMPT; exit $((2 - RUNBOOK_ATTEMPT))'}
 '''
 
+PIPE = '''
+phases:
+  - name: main
+    activities:
+      - name: own
+        failurePolicy: fail
+        hooks:
+          onFailure: [{run: 'echo "${{ failure.log }}"'}]
+        steps:
+          - run: log=%(logs)s/$RUNBOOK_RUN/$RUNBOOK_ACTIVITY.a1.log; rm $log && mkfifo $log
+          - run: echo lost
+'''
+
 
 class Activities(harness.TestCase):
     @classmethod
@@ -186,6 +199,15 @@ class Activities(harness.TestCase):
         self.assertEqual(run.log('talk', '2', 1), 'two 1\n')
         self.assertEqual(run.log('talk', 'pre:1'), 'pre\n')
         self.assertEqual(run.log('talk', 'one', 2), 'one\nerr\n')
+
+    def test_log_replaced_by_its_step(self):
+        """What a step has put in the place of its log is not waited for, neither by the next step nor by readers."""
+        self.daemon.write_runbook('pipe', PIPE % {'logs': os.path.join(self.daemon.state, 'logs')})
+        run = self.daemon.start_run('pipe')
+        self.assertEqual(run.wait_ended(), 'failed')
+        self.assertEqual([s['state'] for s in run.describe()['activities'][0]['attempts'][0]['steps'][:2]], ['success', 'failed'])
+        with self.error('WrongState'):
+            run.log('own')
 
     def test_read_log_offsets(self):
         run = self.daemon.start_run('logs')

@@ -55,6 +55,25 @@ static void test_read_file_nofollow(void **state) {
         assert_null(t);
 }
 
+static void test_open_regular(void **state) {
+        static const char *const others[] = { "r-link", "r-pipe", "." };
+        int fd = open_regular(dir_fd, "regular", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
+
+        assert_true(fd >= 0);
+        assert_int_equal(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK), O_APPEND);
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        (void) close(fd);
+        assert_int_equal(open_regular(dir_fd, "regular", O_WRONLY | O_CREAT | O_EXCL, 0600), -EEXIST);
+        assert_int_equal(open_regular(dir_fd, "no-such", O_RDONLY, 0), -ENOENT);
+        assert_ok(symlinkat("regular", dir_fd, "r-link"));
+        assert_ok(mkfifoat(dir_fd, "r-pipe", 0600));
+        for (size_t i = 0; i < ELEMENTSOF(others); i++) { /* an open that waits would hang the test */
+                assert_true(open_regular(dir_fd, others[i], O_RDONLY, 0) < 0);
+                assert_true(open_regular(dir_fd, others[i], O_WRONLY, 0) < 0);
+        }
+        assert_int_equal(open_regular(dir_fd, "r-pipe", O_RDONLY, 0), -EBADFD);
+}
+
 static void test_read_fd(void **state) {
         int p[2];
         _cleanup_free_ char *s = NULL;
@@ -230,6 +249,7 @@ static void test_fd_is_journal(void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read_file),
         cmocka_unit_test(test_read_file_nofollow),
+        cmocka_unit_test(test_open_regular),
         cmocka_unit_test(test_read_fd),
         cmocka_unit_test(test_write_file_atomic),
         cmocka_unit_test(test_mkdir_parents),

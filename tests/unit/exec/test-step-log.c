@@ -125,6 +125,18 @@ static void test_link_is_not_followed(void **state) {
         assert_int_equal(access("/tmp/runbookd-should-not-be-made", F_OK), -1);
 }
 
+/* Nobody is at its other end: an open that waits for one would hang the test, and the daemon. */
+static void test_pipe_is_not_waited_for(void **state) {
+        Ground *g = *state;
+        StepLog *l = NULL;
+        char *text = NULL;
+
+        assert_ok(mkdirat(g->logs_fd, "1", 0700));
+        assert_ok(mkfifoat(g->logs_fd, "1/act.a1.log", 0600));
+        assert_true(log_cache_take(g->cache, 1, "act", 1, &l) < 0);
+        assert_int_equal(exec_log_tail(g->state, 1, "act", 1, 0, UINT64_MAX, 100, &text), -EBADFD);
+}
+
 /* ---- the file made ahead ------------------------------------------------------------------------------------------------------------- */
 
 static ino_t inode_of(const Ground *g, const char *name) {
@@ -372,6 +384,7 @@ static void test_path(void **state) {
 
 static const struct CMUnitTest tests[] = {
         G(test_take), G(test_take_twice), G(test_cache_is_bounded), G(test_removed_log), G(test_link_is_not_followed),
+        G(test_pipe_is_not_waited_for),
         G(test_made_ahead), G(test_made_ahead_replaces_nothing), G(test_left_over), G(test_made_ahead_and_removed),
         cmocka_unit_test(test_punch),
         cmocka_unit_test(test_punch_leaves_small_ones), cmocka_unit_test(test_data_start), cmocka_unit_test(test_tail),
