@@ -266,6 +266,9 @@ static void job_finish(ExecJob *job) {
 
         job_leave_tree(job);
         reap_main(e, job, &n);
+        /* Its descriptor goes first, so that there is one for what it has written, however many others are in use. */
+        job->exit_source = sd_event_source_disable_unref(job->exit_source);
+        job->spawn = spawn_free(job->spawn);
         take_stdout(e, job, &n);
         bound_files(e, job);
         (void) file_size(step_log_fd(job->log), &n.result.log_end);

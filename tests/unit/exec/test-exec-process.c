@@ -285,6 +285,30 @@ static void test_bad_outputs(void **state) {
         check_bad_output(w, "echo '{\"code\":\"X\"}' > $RUNBOOK_ERROR", "message");
 }
 
+/* Whoever could be started is also read from, however many descriptors are in use meanwhile. */
+static void test_outputs_without_descriptors(void **state) {
+        struct rlimit original, lowered;
+        int others[256];
+        World *w = *state;
+        size_t n = 0;
+        Outcome o;
+
+        (void) world_launch(w, (StepCommand) { SCRIPT("echo a=1 > $RUNBOOK_OUTPUT") }, &o);
+        assert_ok(getrlimit(RLIMIT_NOFILE, &original));
+        lowered = original;
+        lowered.rlim_cur = MIN(original.rlim_cur, (rlim_t) ELEMENTSOF(others));
+        assert_ok(setrlimit(RLIMIT_NOFILE, &lowered));
+        while (n < ELEMENTSOF(others) && (others[n] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+                n++;
+        world_wait(w, &o);
+        while (n > 0)
+                (void) close(others[--n]);
+        assert_ok(setrlimit(RLIMIT_NOFILE, &original));
+        assert_null(o.outputs_error);
+        assert_string_equal(json_string(json_get(o.outputs, "a")), "1");
+        outcome_free(&o);
+}
+
 /* What a step of the same name left before is not this one's. */
 static void test_old_outputs_are_not_read(void **state) {
         World *w = *state;
@@ -588,7 +612,7 @@ static void test_killed_for_lack_of_memory(void **state) {
 static const struct CMUnitTest tests[] = {
         T(test_exit_codes), T(test_signals), T(test_usage), T(test_program_not_found), T(test_start_failures), T(test_argument_too_long),
         T(test_bad_commands), T(test_environment), T(test_nothing_inherited), T(test_process_state), T(test_standard_input_is_empty),
-        T(test_working_directory), T(test_outputs), T(test_bad_outputs), T(test_old_outputs_are_not_read),
+        T(test_working_directory), T(test_outputs), T(test_bad_outputs), T(test_outputs_without_descriptors), T(test_old_outputs_are_not_read),
         T(test_both_streams_share_the_log),
         T(test_log_is_private), T(test_captured_output), T(test_captured_output_is_bounded), T(test_log_is_bounded_at_the_end),
         T(test_log_is_bounded_while_it_runs), T(test_abandon_never_runs), T(test_nothing_runs_before_launch), T(test_death_at_the_barrier),
