@@ -5,10 +5,10 @@
 
 #include "macros.h"
 
-/* Reads a whole file (NUL-terminated beyond *ret_size). -EFBIG past max bytes, -EISDIR, -ELOOP for a link with nofollow. */
 /* A file that others may have put something else in place of: no link is followed, a pipe isn't waited for, and only a regular file is opened (-EBADFD, or
  * what the kernel says of the thing). The descriptor, or a negative error. */
 int open_regular(int dir_fd, const char *path, int flags, mode_t mode);
+/* Reads a whole file (NUL-terminated beyond *ret_size). -EFBIG past max bytes, -EISDIR, -ELOOP for a link with nofollow. */
 int read_file(int dir_fd, const char *path, size_t max, bool nofollow, char **ret, size_t *ret_size);
 int read_fd(int fd, size_t max, char **ret, size_t *ret_size);
 /* Writes to a temporary file beside it, fsyncs, renames, fsyncs the directory. */

@@ -106,8 +106,18 @@ static char *log_name(uint32_t run, const char *activity, uint32_t attempt) {
         return xasprintf("%" PRIu32 "/%s.a%" PRIu32 ".log", run, activity, attempt);
 }
 
+/* Something else of its name would get the log's name, and what the step says would be in no file. */
+static bool ahead_is_there(const LogCache *c) {
+        struct stat made, there;
+
+        return fstat(c->ahead_fd, &made) >= 0 && fstatat(c->logs_fd, AHEAD_NAME, &there, AT_SYMLINK_NOFOLLOW) >= 0 &&
+               made.st_ino == there.st_ino && made.st_dev == there.st_dev;
+}
+
 /* The file made ahead gets its name only where no other has it. */
 static int open_file(LogCache *c, const char *path) {
+        if (c->ahead_fd >= 0 && !ahead_is_there(c))
+                c->ahead_fd = safe_close(c->ahead_fd);
         if (c->ahead_fd >= 0 && renameat2(c->logs_fd, AHEAD_NAME, c->logs_fd, path, RENAME_NOREPLACE) >= 0)
                 return TAKE_FD(c->ahead_fd);
         return open_regular(c->logs_fd, path, LOG_FLAGS, 0600);

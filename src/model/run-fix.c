@@ -6,7 +6,6 @@
 #include "fd-util.h"
 #include "i18n.h"
 
-
 /* ---- is there a decision to take? ---- */
 
 static int not_held(const Activity *a, char **ret_error) {

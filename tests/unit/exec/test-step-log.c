@@ -218,6 +218,25 @@ static void test_made_ahead_and_removed(void **state) {
         assert_int_equal(inode_of(g, "next.log"), 0);
 }
 
+/* What somebody has put in its place is no log. */
+static void test_made_ahead_and_replaced(void **state) {
+        Ground *g = *state;
+
+        log_cache_make_ahead(g->cache);
+        assert_ok(unlinkat(g->logs_fd, "next.log", 0));
+        assert_ok(symlinkat("/dev/null", g->logs_fd, "next.log"));
+        take_and_say(g, 1, "one");
+        assert_says(g, 1, "one");
+        log_cache_make_ahead(g->cache);                 /* in place of the link */
+        assert_ok(unlinkat(g->logs_fd, "next.log", 0));
+        assert_ok(mkdirat(g->logs_fd, "next.log", 0700));
+        take_and_say(g, 2, "two");
+        assert_says(g, 2, "two");
+        log_cache_make_ahead(g->cache);                 /* can't be */
+        take_and_say(g, 3, "three");
+        assert_says(g, 3, "three");
+}
+
 /* ---- files in memory ----------------------------------------------------------------------------------------------------------------- */
 
 static int make_file_of(const char *text, size_t n) {
@@ -386,6 +405,7 @@ static const struct CMUnitTest tests[] = {
         G(test_take), G(test_take_twice), G(test_cache_is_bounded), G(test_removed_log), G(test_link_is_not_followed),
         G(test_pipe_is_not_waited_for),
         G(test_made_ahead), G(test_made_ahead_replaces_nothing), G(test_left_over), G(test_made_ahead_and_removed),
+        G(test_made_ahead_and_replaced),
         cmocka_unit_test(test_punch),
         cmocka_unit_test(test_punch_leaves_small_ones), cmocka_unit_test(test_data_start), cmocka_unit_test(test_tail),
         cmocka_unit_test(test_tail_is_valid),
