@@ -92,7 +92,7 @@ int verb_list(Ctl *c, const char *const *args, size_t n) {
         if (c->options.no_legend || c->options.quiet)
                 return STATUS_SUCCESS;
         _cleanup_free_ char *command = ctl_command(c);
-        if (k == 0)
+        if (k == 0 && limit > 0)
                 out(_("There are no runs yet. \"%s runbooks\" lists what can be started.\n"), strempty(command));
         else if (c->options.lines == LINES_UNSET && k == limit)
                 out(_("\nThe newest %zu runs. \"-n all\" lists all.\n"), k);

@@ -419,7 +419,7 @@ static int skip_for_need(const Decision *d, Activity *a, unsigned need) {
 
         while (n->state == ACTIVITY_SUCCESS && graph_chain_failed(&p->graph, n->def->node, &need))
                 n = a->run->activities[p->def->first_activity + need];
-        if (asprintf(&reason, _("it needs %s, which was %s"), n->def->name, activity_state_to_string(n->state)) < 0)
+        if (asprintf(&reason, _("it needs %s, which ended as %s"), n->def->name, activity_state_to_string(n->state)) < 0)
                 return -ENOMEM;
         return finish_activity(d, a, ACTIVITY_SKIPPED, NULL, reason);
 }

@@ -45,7 +45,7 @@ static int skip_for_need(const Decision *d, Phase *p, unsigned need) {
 
         while (n->state == PHASE_SUCCESS && graph_chain_failed(&d->run->graph, n->def->index, &need))
                 n = &d->run->phases[need];
-        if (asprintf(&reason, _("it needs phase %s, which was %s"), n->def->name, phase_state_to_string(n->state)) < 0)
+        if (asprintf(&reason, _("it needs phase %s, which ended as %s"), n->def->name, phase_state_to_string(n->state)) < 0)
                 return -ENOMEM;
         return end_unstarted(d, p, PHASE_SKIPPED, ACTIVITY_SKIPPED, reason);
 }

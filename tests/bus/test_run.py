@@ -53,7 +53,7 @@ phases:
 ''')
         run = self.daemon.start_run('private', {'key': 'private-value'})
         self.assertEqual(run.wait_ended(), 'failed')
-        self.assertEqual([tuple(map(str, p)) for p in run.get('Phases')], [('one', 'failed', ''), ('two', 'skipped', 'it needs phase one, which was failed')])
+        self.assertEqual([tuple(map(str, p)) for p in run.get('Phases')], [('one', 'failed', ''), ('two', 'skipped', 'it needs phase one, which ended as failed')])
         self.assertIn('private-value', run.describe()['phases'][0]['reason'])
 
     def test_pending_requests(self):

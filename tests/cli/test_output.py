@@ -250,6 +250,7 @@ class Paging(TestCase):
         self.assertEqual(len(json.loads(self.ok('--json=short', 'list'))), 50)
         self.assertIn('The newest 50 runs.', self.ok('list'))
         self.assertEqual(len(json.loads(self.ok('--json=short', 'list', '-n', '60'))), 60)
+        self.assertIn('0 runs listed.', self.ok('list', '-n', '0'))
 
 
 if __name__ == '__main__':
