@@ -375,6 +375,11 @@ int spawn_new(Spawner *s, const SpawnRequest *request, Spawn **ret) {
         (void) sigfillset(&all);
         (void) sigprocmask(SIG_SETMASK, &all, &old);
         r = clone_child(p);
+        if (r == -EINVAL && s->has_clone3) {            /* Linux 5.3 and 5.4 have it, but not all that is asked of it */
+                s->has_clone3 = false;
+                p->signals = UINT64_MAX;
+                r = clone_child(p);
+        }
         (void) sigprocmask(SIG_SETMASK, &old, NULL);
         if (r < 0) {
                 slot_free(p);

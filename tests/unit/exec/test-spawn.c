@@ -1,8 +1,13 @@
 /* Children that wait at a barrier. */
 #include "exec-test.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "spawn.h"
 
@@ -181,6 +186,48 @@ static void test_start_time(void **state) {
         spawn_abandon(p);
 }
 
+/* clone3 is there, and refuses what it is asked for. */
+static void make_an_old_kernel(void) {
+        struct sock_filter code[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = { .len = ELEMENTSOF(code), .filter = code };
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+                _exit(77);
+}
+
+static void test_old_kernel(void **state) {
+        char *argv[] = { (char *) "/bin/grep", (char *) "-E", (char *) "^SigIgn", (char *) "/proc/self/status", NULL };
+        Ground *g = *state;
+        char buf[128] = { 0 };
+        int status;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                make_an_old_kernel();
+                for (unsigned i = 0; i < 2; i++) {      /* also when it is known */
+                        Spawn *p;
+
+                        (void) signal(SIGUSR2, SIG_IGN);
+                        p = spawn(g, argv, "/");
+                        spawn_launch(p);
+                        if (reap(p) != 0)
+                                _exit(1);
+                        spawn_free(p);
+                }
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_true(pread(g->out_fd, buf, sizeof(buf) - 1, 0) > 0);
+        assert_string_equal(buf, "SigIgn:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
 /* More at once than slots are kept for, again and again. */
 static void test_many(void **state) {
         char *argv[] = { (char *) "/bin/true", NULL };
@@ -223,7 +270,7 @@ static void test_dies_with_its_parent(void **state) {
 
 static const struct CMUnitTest tests[] = {
         G(test_launch), G(test_signals), G(test_waits_at_the_barrier), G(test_abandon), G(test_failures), G(test_errno_is_ours), G(test_start_time),
-        G(test_many),
+        G(test_old_kernel), G(test_many),
         G(test_dies_with_its_parent),
 };
 
