@@ -408,6 +408,9 @@ static void explain_running(Explain *x, const Json *a) {
         usec_t since = lists_time(step ? step : last, "startedAt");
         _cleanup_free_ char *when = since > 0 ? moment(x, since) : NULL;
 
+        /* In a pause only a step runs on; what is between two, or has its answer, waits for the end of it, of which is told already. */
+        if (!x->outline && !step && streq(string_of(x->run, "state"), "paused"))
+                return;
         if (!when)
                 add(x, "step", string_of(a, "name"), since, NULL, NULL, xasprintf(_("Activity %s runs."), string_of(a, "name")));
         else

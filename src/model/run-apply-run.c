@@ -223,9 +223,8 @@ int apply_run_backoff(Run *r, Event *e) {
 /* A question in a list of hooks waits at the cost of that list; but nobody's answer counts in a pause. */
 static void hook_clock_stop(Activity *a, const Stamp *at) {
         Attempt *t = activity_attempt(a);
-        int step = activity_running_step(a);
 
-        if (step < 0 || step_list_is_main(activity_step_list(a, step)))
+        if (!activity_asks(a) || step_list_is_main(activity_step_list(a, activity_running_step(a))))
                 return;
         t->hooks_used += stamp_elapsed_awake(&t->step_started, at);
         t->step_started = *at;
@@ -245,8 +244,7 @@ int apply_run_paused(Run *r, Event *e) {
                 activity_set_ready(a, false);
                 if (a->state == ACTIVITY_RUNNING && activity_running_step(a) < 0)
                         attempt_clock_stop(activity_attempt(a), &e->at);
-                if (a->state == ACTIVITY_ON_HOLD)
-                        hook_clock_stop(a, &e->at);
+                hook_clock_stop(a, &e->at);
         }
         run_mark_all(r);                                /* for their deadlines */
         return 0;
@@ -263,7 +261,7 @@ static void activity_unpause(Activity *a, const Stamp *at, usec_t shown, usec_t 
         }
         if (a->state == ACTIVITY_RUNNING && activity_attempt(a)->state == ATTEMPT_RUNNING && activity_attempt(a)->clock_since.wall == 0)
                 activity_attempt(a)->clock_since = *at;
-        if (a->state == ACTIVITY_ON_HOLD && activity_running_step(a) >= 0)
+        if (activity_asks(a))
                 activity_attempt(a)->step_started = *at;
 }
 

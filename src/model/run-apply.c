@@ -416,7 +416,7 @@ static int apply_step_finished(Run *r, Event *e) {
         Attempt *t;
         StepRun *s = event_step(r, e, &t);
         Activity *a = event_activity(r, e);
-        bool was_waiting = s && (s->state == STEP_WAITING_APPROVAL || s->state == STEP_WAITING_INPUT);
+        bool was_waiting = s && step_state_waits(s->state);
 
         if (!s || !step_state_is_terminal(e->step_state) || !step_state_may_become(s->state, e->step_state) ||
                         e->started == (s->state == STEP_PENDING) ||
@@ -504,6 +504,18 @@ static bool action_fits(WaitingFor kind, const char *action) {
         return streq_ptr(action, "approve") || streq_ptr(action, "reject");
 }
 
+/* A rejection is enough; of approvals as many as it takes. */
+static bool is_decided(const Request *q) {
+        return q->n_answers >= q->required || !q->answers[q->n_answers - 1].approve;
+}
+
+/* Nobody is asked any more. What comes of it, run_decide carries out: in a paused run, when that goes on. */
+static void request_decided(Activity *a) {
+        a->answered = TAKE_PTR(a->request);
+        a->wait_span = 0;
+        activity_set_state(a, ACTIVITY_RUNNING);
+}
+
 static int apply_request_answered(Run *r, Event *e) {
         Activity *a = event_activity(r, e);
         const char *action = json_string(json_get(e->data, "action"));
@@ -517,9 +529,12 @@ static int apply_request_answered(Run *r, Event *e) {
                 return -ENOMEM;
         w = &q->answers[q->n_answers++];
         *w = (Answer) { .uid = e->uid, .approve = !streq(action, "reject"), .fields = json_ref(json_get(e->data, "fields")) };
-        activity_mark(a);
         int k = replace_string(&w->user, e->user);
-        return k < 0 ? k : replace_string(&w->comment, e->reason);
+        if (k >= 0)
+                k = replace_string(&w->comment, e->reason);
+        if (k >= 0 && is_decided(q))
+                request_decided(a);
+        return k;
 }
 
 /* ---- activities ---- */

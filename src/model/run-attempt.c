@@ -392,7 +392,7 @@ static int advance_attempt(const Decision *d, Activity *a) {
         }
         step = activity_running_step(a);
         if (step >= 0)
-                return stop_process(d, a, step);
+                return activity_asks(a) ? advance_waiting(d, a) : stop_process(d, a, step);
         step = attempt_next_step(a, t);
         if (step < 0) {
                 r = finish_attempt(d, a);
@@ -552,7 +552,7 @@ int decide_deadline(const Decision *d, Deadline *x) {
                 activity_mark(a);
                 return 0;
         case DEADLINE_REQUEST: {
-                /* An answer that came before anybody looked at the clock counts, and so does a cancel. */
+                /* A cancel that came before anybody looked at the clock counts; so does an answer, which took this deadline away. */
                 int r = advance_waiting(d, a);
 
                 activity_mark(a);

@@ -40,7 +40,7 @@ static usec_t step_moment(const Activity *a, const Attempt *t, int step) {
 /* Of the pre and main steps the activity's timeout; of a list of hooks HookTimeoutSec, which stands between its steps, when they wait
  * for a slot. */
 static usec_t attempt_moment(const Activity *a, const Attempt *t, int step, const Limits *limits) {
-        bool stands = a->state == ACTIVITY_ON_HOLD && a->run->state == RUN_PAUSED;
+        bool stands = activity_asks(a) && a->run->state == RUN_PAUSED;
 
         if (step >= 0 && !step_list_is_main(activity_step_list(a, step)))
                 return stands || t->hooks_timed_out & (1u << t->hook_list) ? USEC_INFINITY
@@ -129,7 +129,7 @@ static void activity_go_on(Activity *a, const Stamp *until, const Stamp *now) {
         if (!t || t->state != ATTEMPT_RUNNING)
                 return;
         go_on_from(&t->clock_since, &t->used, now);
-        if (activity_running_step(a) < 0 || (a->state == ACTIVITY_ON_HOLD && a->run->state == RUN_PAUSED))
+        if (activity_running_step(a) < 0 || (activity_asks(a) && a->run->state == RUN_PAUSED))
                 return;
         /* A process that still runs is one of this boot: its own timeout counts from its start. */
         if (t->step_started.boot == now->boot)

@@ -29,6 +29,15 @@ static inline StepList activity_step_list(const Activity *a, int step) {
 static inline bool step_list_is_main(StepList l) {
         return l == LIST_PRE || l == LIST_MAIN;
 }
+static inline bool step_state_waits(StepState s) {
+        return s == STEP_WAITING_APPROVAL || s == STEP_WAITING_INPUT;
+}
+/* Its step asks people: they have not answered, or have, and it is not carried out yet. */
+static inline bool activity_asks(const Activity *a) {
+        int step = activity_running_step(a);
+
+        return step >= 0 && step_state_waits(activity_attempt(a)->steps[step].state);
+}
 static inline bool step_kind_is_process(StepKind k) {
         return k == STEP_SHELL || k == STEP_EXEC;
 }

@@ -6,13 +6,16 @@
 
 /* ---- approvals ---- */
 
+/* How: unless people have answered it, of which they were told then. */
 static int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid) {
-        Effect *f = outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a));
+        Effect *f = a->request ? outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a)) : NULL;
 
-        if (!f)
+        if (a->request && !f)
                 return -ENOMEM;
-        f->how = how;
-        f->uid = uid;
+        if (f) {
+                f->how = how;
+                f->uid = uid;
+        }
         return step_over(d, a, activity_running_step(a), state, error, outputs, true);
 }
 
@@ -54,8 +57,7 @@ static Json *rejection(const Answer *last, usec_t at) {
         return error_new("APPROVAL_REJECTED", at, _("rejected by %s: %s"), strempty(last->user), last->comment);
 }
 
-static int approval_ended(const Decision *d, Activity *a, bool approved, const char *how) {
-        const Request *q = a->request;
+static int approval_ended(const Decision *d, Activity *a, const Request *q, bool approved) {
         const Answer *last = q->n_answers > 0 ? &q->answers[q->n_answers - 1] : NULL;
         _cleanup_json_ Json *outputs = answer_outputs(&a->def->steps[activity_running_step(a)].request, q, approved), *error = NULL;
 
@@ -66,33 +68,23 @@ static int approval_ended(const Decision *d, Activity *a, bool approved, const c
                 if (!error)
                         return -ENOMEM;
         }
-        return request_ended(d, a, approved ? STEP_SUCCESS : STEP_FAILED, error, outputs, how, last ? last->uid : UID_ENGINE);
+        return request_ended(d, a, approved ? STEP_SUCCESS : STEP_FAILED, error, outputs, "timeout", last ? last->uid : UID_ENGINE);
 }
 
-static int input_given(const Decision *d, Activity *a) {
-        const Request *q = a->request;
+static int input_given(const Decision *d, Activity *a, const Request *q) {
         _cleanup_json_ Json *outputs = json_new_object();
 
-        if (q->n_answers == 0)
-                return 0;
         if (!outputs || set_field_outputs(&a->def->steps[activity_running_step(a)].request, q->answers[0].fields, outputs) < 0)
                 return -ENOMEM;
-        return request_ended(d, a, STEP_SUCCESS, NULL, outputs, "provided", q->answers[0].uid);
+        return request_ended(d, a, STEP_SUCCESS, NULL, outputs, NULL, UID_ENGINE);
 }
 
 static int request_decide(const Decision *d, Activity *a) {
-        const Request *q = a->request;
-        unsigned approvals = 0;
+        const Request *q = a->answered;
 
-        if (q->kind == WAITING_INPUT)
-                return input_given(d, a);
-
-        for (size_t i = 0; i < q->n_answers; i++) {
-                if (!q->answers[i].approve)
-                        return approval_ended(d, a, false, "rejected");
-                approvals++;
-        }
-        return approvals >= q->required ? approval_ended(d, a, true, "approved") : 0;
+        if (!q)
+                return 0;
+        return q->kind == WAITING_INPUT ? input_given(d, a, q) : approval_ended(d, a, q, q->answers[q->n_answers - 1].approve);
 }
 
 static int request_stopped(const Decision *d, Activity *a, StopReason why) {
@@ -131,9 +123,9 @@ static int approval_expired(const Decision *d, Activity *a) {
                 return input_expired(d, a, &s->request);
         switch (s->request.on_timeout) {
         case ON_TIMEOUT_APPROVE:
-                return approval_ended(d, a, true, "timeout");
+                return approval_ended(d, a, a->request, true);
         case ON_TIMEOUT_REJECT:
-                return approval_ended(d, a, false, "timeout");
+                return approval_ended(d, a, a->request, false);
         case ON_TIMEOUT_FAIL:
         case _ON_TIMEOUT_MAX:
         case _ON_TIMEOUT_INVALID:

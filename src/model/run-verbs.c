@@ -338,27 +338,23 @@ static int check_answer(const Activity *a, WaitingFor kind, const Actor *who, ch
 }
 
 /* While the run is paused answers are kept, and what they decide is carried out when it goes on. */
-static int check_open(const Activity *a, char **ret_error) {
-        const Request *q = a->request;
-        unsigned approvals = 0;
+static int check_open(const Activity *a, WaitingFor kind, char **ret_error) {
+        const Request *q = a->answered;
 
-        for (size_t i = 0; i < q->n_answers; i++) {
-                if (!q->answers[i].approve)
-                        return verb_refuse(ret_error, -EALREADY, _("Somebody has rejected this request already"));
-                approvals++;
-        }
-        if (approvals < q->required)
+        if (!q || q->kind != kind)
                 return 0;
+        if (!q->answers[q->n_answers - 1].approve)
+                return verb_refuse(ret_error, -EALREADY, _("Somebody has rejected this request already"));
         return verb_refuse(ret_error, -EALREADY, q->kind == WAITING_INPUT ? _("Somebody has given this input already")
                                                                          : _("Enough people have approved this request already"));
 }
 
 static int check_person(const Activity *a, WaitingFor kind, const Actor *who, char **ret_error) {
         const Request *q = a->request;
-        int k = check_answer(a, kind, who, ret_error);
+        int k = check_open(a, kind, ret_error);
 
         if (k >= 0)
-                k = check_open(a, ret_error);
+                k = check_answer(a, kind, who, ret_error);
         for (size_t i = 0; k >= 0 && i < q->n_answers; i++)
                 if (q->answers[i].uid == who->uid)
                         k = verb_refuse(ret_error, -EALREADY, _("You have answered this request already; it waits for others"));
@@ -367,9 +363,11 @@ static int check_person(const Activity *a, WaitingFor kind, const Actor *who, ch
 
 /* Inputs without a value and decisions are anybody's who may operate, as far as the run is concerned. */
 int activity_check_answer(const Activity *a, const Actor *who, char **ret_error) {
-        WaitingFor kind = activity_waiting_for(a);
+        WaitingFor kind = a->answered ? a->answered->kind : activity_waiting_for(a);
 
-        return kind == WAITING_NOTHING || kind == WAITING_DECISION || a->request->wanted ? 0 : check_person(a, kind, who, ret_error);
+        if (kind == WAITING_NOTHING || kind == WAITING_DECISION || (a->request && a->request->wanted))
+                return 0;
+        return check_person(a, kind, who, ret_error);
 }
 
 static int check_fields(const StepDef *d, const Json *given, Json **ret, char **ret_error) {
@@ -394,6 +392,20 @@ static int check_fields(const StepDef *d, const Json *given, Json **ret, char **
         return r;
 }
 
+/* Who was told of the request is told at once that it is over, whenever it is carried out. */
+static int tell_answered(Activity *a, const Actor *who, Outcome *o) {
+        const Request *q = a->answered;
+        Effect *f = q ? outcome_effect(o, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a)) : NULL;
+
+        if (q && !f)
+                return -ENOMEM;
+        if (f) {
+                f->how = q->kind == WAITING_INPUT ? "provided" : q->answers[q->n_answers - 1].approve ? "approved" : "rejected";
+                f->uid = who->uid;
+        }
+        return 0;
+}
+
 static int answer_event(Activity *a, const Stamp *now, const Actor *who, const char *action, Json *fields, const char *comment, Outcome *o) {
         _cleanup_(event_freep) Event *e = outcome_event_by(o, a->run, EVENT_REQUEST_ANSWERED, now, who);
 
@@ -407,7 +419,8 @@ static int answer_event(Activity *a, const Stamp *now, const Actor *who, const c
                 return -ENOMEM;
         if (who->override && json_set_bool(e->data, "override", true) < 0)
                 return -ENOMEM;
-        return outcome_apply(o, a->run, TAKE_PTR(e));
+        int k = outcome_apply(o, a->run, TAKE_PTR(e));
+        return k < 0 ? k : tell_answered(a, who, o);
 }
 
 int run_answer(Run *r, Activity *a, const Stamp *now, const Actor *who, bool approve, Json *given, const char *comment, Outcome *o,

@@ -113,8 +113,8 @@ static void request_free(Request *q) {
 }
 
 void activity_close_request(Activity *a) {
-        request_free(a->request);
-        a->request = NULL;
+        request_free(TAKE_PTR(a->request));
+        request_free(TAKE_PTR(a->answered));
 }
 
 static void attempt_done(Attempt *t) {

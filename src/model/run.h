@@ -92,6 +92,7 @@ struct Activity {
         unsigned resumes;                               /* after a death, counted to MaxResumes */
         usec_t next_retry_at;                           /* wall; 0 */
         Request *request;                               /* open, or NULL */
+        Request *answered;                              /* by as many as it takes, to be carried out; the activity is running until then */
         uint64_t log_end;                               /* of the running attempt: where its next step's log starts */
         Stamp wait_from;                                /* of the backoff or the request */
         usec_t wait_span;                               /* 0: none */

@@ -82,6 +82,19 @@ class Run(agent_harness.TestCase):
         self.assertEqual(run.wait_ended(), 'rejected')
         self.screen.wait_count(0)
 
+    def test_answered_in_a_pause(self):
+        """It goes from the screen at once, though the run goes on later."""
+        self.start()
+        run = self.daemon.start_run('ship')
+        n = self.screen.wait('Ship it?')
+        run.call('Pause', 'a{sv}', harness.dbus.Dictionary({}, signature='sv'))
+        self.screen.press(n, 'approve')
+        self.screen.wait_count(0)
+        self.assertEqual(run.get('State'), 'paused')
+        run.call('Resume', 'a{sv}', harness.dbus.Dictionary({}, signature='sv'))
+        self.screen.wait('What has changed?')
+        run.call('Cancel', 'a{sv}', harness.dbus.Dictionary({}, signature='sv'))
+
     def test_decisions(self):
         self.start()
         run = self.daemon.start_run('held')

@@ -182,9 +182,49 @@ class Inputs(harness.TestCase):
         run.approve('other')
         run.activity('third', 'Reject', 'a{sv}', {})
         for name in ('other', 'third'):
-            self.assertEqual(self.request(run, name)['canAnswer'], False)
+            with self.error('WrongState'):
+                self.request(run, name)
             with self.error('AlreadyAnswered'):
                 run.approve(name)
+        run.call('Cancel', 'a{sv}', {})
+
+    def test_answered_in_a_pause(self):
+        """S0.20, S1.13: what has its answer is open no more, although that is carried out when the run goes on; it is told once, also over a kill"""
+        self.daemon.write_runbook('paused', 'phases: [{name: main, activities: [{name: ask, approval: {title: Go?, required: 2, timeout: 1h}}, {name: more, needs: [], input: {approvers: [root]}}, '
+                                  '{name: no, needs: [], failurePolicy: continue, approval: {approvers: [nobody]}}]}]')
+        signals = Signals(self.daemon)
+        self.addCleanup(signals.close)
+        run = self.daemon.start_run('paused')
+        run.wait_state('on-hold')
+        run.call('Pause', 'a{sv}', {})
+        run.approve('ask')
+        self.assertEqual((run.get('PendingRequests'), run.get('StatusText')), (3, '3 activities require your input'))
+        run.activity('no', 'Reject', 'a{sv}', {'Override': True})
+        self.provide(run, 'more', {})
+        told = [('no', 'rejected', 0), ('more', 'provided', 0)]
+
+        def resolved():
+            signals.settle()
+            return [(s[3][0].rsplit('/', 1)[1], str(s[3][1]), int(s[3][2])) for s in signals.of('RequestResolved')]
+        self.assertEqual(resolved(), told)
+        for restart in (False, True):
+            if restart:
+                self.daemon.kill9()
+                self.daemon.start()
+            self.assertEqual((run.get('State'), run.get('PendingRequests'), run.get('StatusText')), ('paused', 1, '1 activity requires your input'))
+            self.assertEqual([r[2] for r in self.daemon.manager('ListRequests') if r[0] == run.id], ['ask'])
+            for name, method in (('more', 'Provide'), ('no', 'Approve'), ('no', 'Reject')):
+                self.assertEqual([run.activity_get(name, p) for p in ('State', 'WaitingFor', 'Title', 'Approvers', 'Deadline')], ['running', '', '', [], 0])
+                with self.error('WrongState'):
+                    run.activity(name, 'GetRequest')
+                with self.error('AlreadyAnswered'):
+                    run.activity(name, method, 'a{sv}', {})
+        self.assertEqual((run.activity_get('ask', 'State'), run.activity_get('ask', 'WaitingFor')), ('on-hold', 'approval'))
+        signals.seen.clear()
+        run.call('Resume', 'a{sv}', {})
+        run.wait_activity('more', 'success')
+        run.wait_activity('no', 'failed')
+        self.assertEqual((run.wait_state('on-hold'), resolved()), ('on-hold', []))
         run.call('Cancel', 'a{sv}', {})
 
     def test_input_and_decisions_for_me(self):

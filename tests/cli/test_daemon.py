@@ -234,6 +234,24 @@ class Failures(Base):
         self.ctl('resume', str(run))
         self.assertIn('on-hold', self.ctl('status', str(run)))
 
+    def test_answered_in_a_pause(self):
+        """It is nobody's turn any more but his who resumes the run."""
+        self.daemon.write_runbook('sign', 'phases: [{name: p, activities: [{name: a, approval: {title: Ship it?}}]}]')
+        run = self.start('sign')
+        self.daemon.run(run).wait_state('on-hold')
+        self.ctl('pause', str(run))
+        self.assertIn('approve %d/a' % run, self.ctl('explain', str(run)))
+        self.ctl('approve', '%d/a' % run)
+        self.assertNotIn('%d/a' % run, self.ctl('inbox'))
+        for verb in ('status', 'explain'):
+            text = self.ctl(verb, str(run))
+            self.assertNotIn('approve', text)
+            self.assertNotIn('requires your input', text)
+            self.assertIn('runbookctl --user resume %d' % run, text)
+        self.assertEqual([e['waitsFor'] for e in json.loads(self.ctl('--json=short', 'explain', str(run)))], ['paused'])
+        self.ctl('resume', str(run))
+        self.assertEqual(self.daemon.run(run).wait_ended(), 'success')
+
     def test_dead_letters(self):
         self.daemon.write_runbook('twice', 'retries: {max: 1, initialInterval: 1ms}\nphases: [{name: p, activities: [{name: a, run: "exit 7"}]}]')
         self.assertIn('ended: exhausted', self.ctl('start', 'twice', '--wait', status=1))

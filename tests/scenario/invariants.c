@@ -681,10 +681,17 @@ static int check_run_state(Invariants *v, const Run *r) {
         return r->n_waiting + r->n_moving > 0 || r->ready.first ? 0 : broken(v, "the run runs and nothing in it will ever move");
 }
 
-/* Whoever was told of a request is told of its end. */
+/* Whoever was told of a request is told of its end. What comes of an answer comes at once, or after the pause. */
 static int check_requests(Invariants *v, const World *w) {
         size_t open = w->n_requests - json_length(w->resolved);
 
+        for (unsigned i = 0; i < w->run->runbook->n_activities; i++) {
+                const Activity *a = w->run->activities[i];
+
+                if (a->answered && (a->request || a->state != ACTIVITY_RUNNING || w->run->state != RUN_PAUSED))
+                        return broken(v, "%s is %s with a request that has been answered", a->def->name,
+                                      activity_state_to_string(a->state));
+        }
         return open == w->run->n_waiting ? 0 : broken(v, "%zu requests are open and %u activities wait", open, w->run->n_waiting);
 }
 

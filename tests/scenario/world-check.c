@@ -122,6 +122,7 @@ static void compare_activity(Compare *c, const Activity *a, const Activity *b) {
         JSON(reused_steps);
         JSON(error);
         compare_request(c, a->request, b->request);
+        compare_request(c, a->answered, b->answered);
         NUMBER(n_attempts);
         NUMBER(n_earlier);
         for (size_t i = 0; i < MIN(a->n_attempts, b->n_attempts); i++)
