@@ -35,7 +35,6 @@ static int decide(Activity *a, const Stamp *now, const Actor *who, Resolution wh
                 [RESOLUTION_RETRY] = "retried", [RESOLUTION_IGNORE] = "ignored", [RESOLUTION_ABORT] = "aborted",
         };
         Event *e = outcome_event_by(o, a->run, EVENT_ACTIVITY_DECIDED, now, who);
-        Effect *f;
         int k;
 
         if (!e)
@@ -49,14 +48,7 @@ static int decide(Activity *a, const Stamp *now, const Actor *who, Resolution wh
                 return -ENOMEM;
         }
         k = outcome_apply(o, a->run, e);
-        if (k < 0)
-                return k;
-        f = outcome_effect(o, EFFECT_REQUEST_RESOLVED, a, -1);
-        if (!f)
-                return -ENOMEM;
-        f->how = hows[what];
-        f->uid = who->uid;
-        return 0;
+        return k < 0 ? k : outcome_resolved(o, a, hows[what], who->uid);
 }
 
 /* ---- inputs ---- */
@@ -120,15 +112,13 @@ static bool request_wants_more(const Request *q, const Run *r, const Json *chang
 static int note_released(Run *r, const Json *changes, const Actor *who, Outcome *o) {
         for (unsigned i = 0; i < r->runbook->n_activities; i++) {
                 Activity *a = r->activities[i];
-                Effect *f;
+                int k;
 
                 if (!a->request || !a->request->wanted || request_wants_more(a->request, r, changes))
                         continue;
-                f = outcome_effect(o, EFFECT_REQUEST_RESOLVED, a, -1);
-                if (!f)
-                        return -ENOMEM;
-                f->how = "provided";
-                f->uid = who->uid;
+                k = outcome_resolved(o, a, "provided", who->uid);
+                if (k < 0)
+                        return k;
         }
         return 0;
 }

@@ -20,6 +20,7 @@ Event *outcome_event(Outcome *o, Run *r, EventType type, const Stamp *now);     
 Event *outcome_event_by(Outcome *o, Run *r, EventType type, const Stamp *now, const Actor *who);
 int outcome_apply(Outcome *o, Run *r, Event *e);        /* applies, appends; takes the event, also on failure */
 Effect *outcome_effect(Outcome *o, EffectType type, Activity *a, int step);
+int outcome_resolved(Outcome *o, Activity *a, const char *how, uint32_t uid); /* its request is over; `how` is borrowed for good */
 usec_t stamp_elapsed(const Stamp *from, const Stamp *to); /* on the boot clock where both are of one boot */
 usec_t stamp_elapsed_awake(const Stamp *from, const Stamp *to); /* without the time that the machine slept, where that is known: not from stored stamps */
 

@@ -8,15 +8,9 @@
 
 /* How: unless people have answered it, of which they were told then. */
 static int request_ended(const Decision *d, Activity *a, StepState state, Json *error, Json *outputs, const char *how, uint32_t uid) {
-        Effect *f = a->request ? outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a)) : NULL;
+        int r = a->request ? outcome_resolved(d->outcome, a, how, uid) : 0;
 
-        if (a->request && !f)
-                return -ENOMEM;
-        if (f) {
-                f->how = how;
-                f->uid = uid;
-        }
-        return step_over(d, a, activity_running_step(a), state, error, outputs, true);
+        return r < 0 ? r : step_over(d, a, activity_running_step(a), state, error, outputs, true);
 }
 
 /* Every field is an output: what is not given has its default, or is null. */
@@ -178,12 +172,9 @@ int carry_out(const Decision *d, Activity *a) {
 }
 
 static int decision_over(const Decision *d, Activity *a, ActivityState state, Json *error, const char *reason, const char *how) {
-        Effect *f = outcome_effect(d->outcome, EFFECT_REQUEST_RESOLVED, a, -1);
+        int r = outcome_resolved(d->outcome, a, how, UID_ENGINE);
 
-        if (!f)
-                return -ENOMEM;
-        f->how = how;
-        return finish_activity(d, a, state, error, reason);
+        return r < 0 ? r : finish_activity(d, a, state, error, reason);
 }
 
 static int decision_expired(const Decision *d, Activity *a) {

@@ -395,15 +395,10 @@ static int check_fields(const StepDef *d, const Json *given, Json **ret, char **
 /* Who was told of the request is told at once that it is over, whenever it is carried out. */
 static int tell_answered(Activity *a, const Actor *who, Outcome *o) {
         const Request *q = a->answered;
-        Effect *f = q ? outcome_effect(o, EFFECT_REQUEST_RESOLVED, a, activity_running_step(a)) : NULL;
 
-        if (q && !f)
-                return -ENOMEM;
-        if (f) {
-                f->how = q->kind == WAITING_INPUT ? "provided" : q->answers[q->n_answers - 1].approve ? "approved" : "rejected";
-                f->uid = who->uid;
-        }
-        return 0;
+        if (!q)
+                return 0;
+        return outcome_resolved(o, a, q->kind == WAITING_INPUT ? "provided" : q->answers[q->n_answers - 1].approve ? "approved" : "rejected", who->uid);
 }
 
 static int answer_event(Activity *a, const Stamp *now, const Actor *who, const char *action, Json *fields, const char *comment, Outcome *o) {

@@ -318,6 +318,16 @@ Effect *outcome_effect(Outcome *o, EffectType type, Activity *a, int step) {
         return f;
 }
 
+int outcome_resolved(Outcome *o, Activity *a, const char *how, uint32_t uid) {
+        Effect *f = outcome_effect(o, EFFECT_REQUEST_RESOLVED, a, -1);
+
+        if (!f)
+                return -ENOMEM;
+        f->how = how;
+        f->uid = uid;
+        return 0;
+}
+
 void outcome_clear(Outcome *o) {
         for (size_t i = 0; i < o->n_events; i++)
                 event_free(o->events[i]);
