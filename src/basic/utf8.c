@@ -40,7 +40,15 @@ size_t utf8_encode(uint32_t c, char buf[static 4]) {
         return len;
 }
 
-size_t utf8_valid_prefix(const char *s, size_t n) {
+static bool is_storable(uint32_t c) {
+        return c != 0;
+}
+
+static bool is_sendable(uint32_t c) {
+        return c != 0 && (c & 0xfffe) != 0xfffe && !(c >= 0xfdd0 && c <= 0xfdef);
+}
+
+static size_t good_prefix(const char *s, size_t n, bool (*is_good)(uint32_t)) {
         size_t i = 0;
         while (i < n) {
                 uint32_t c;
@@ -49,15 +57,23 @@ size_t utf8_valid_prefix(const char *s, size_t n) {
                         continue;
                 }
                 size_t k = utf8_decode(s + i, n - i, &c);
-                if (k == 0 || c == 0)
+                if (k == 0 || !is_good(c))
                         break;
                 i += k;
         }
         return i;
 }
 
+size_t utf8_valid_prefix(const char *s, size_t n) {
+        return good_prefix(s, n, is_storable);
+}
+
 bool utf8_is_valid(const char *s, size_t n) {
         return utf8_valid_prefix(s, n) == n;
+}
+
+bool utf8_is_sendable(const char *s, size_t n) {
+        return good_prefix(s, n, is_sendable) == n;
 }
 
 size_t utf8_count(const char *s, size_t n) {
@@ -65,14 +81,6 @@ size_t utf8_count(const char *s, size_t n) {
         for (size_t i = 0; i < n; i++)
                 k += ((uint8_t) s[i] & 0xc0) != 0x80;
         return k;
-}
-
-static bool is_storable(uint32_t c) {
-        return c != 0;
-}
-
-static bool is_sendable(uint32_t c) {
-        return c != 0 && (c & 0xfffe) != 0xfffe && !(c >= 0xfdd0 && c <= 0xfdef);
 }
 
 static char *repair(const char *s, size_t n, size_t max, bool (*is_good)(uint32_t)) {
@@ -97,17 +105,6 @@ char *utf8_make_valid(const char *s, size_t n, size_t max) {
 
 char *utf8_make_sendable(const char *s, size_t n, size_t max) {
         return repair(s, n, max, is_sendable);
-}
-
-bool utf8_is_sendable(const char *s, size_t n) {
-        for (size_t i = 0; i < n;) {
-                uint32_t c = (uint8_t) s[i];
-                size_t k = c < 0x80 ? 1 : utf8_decode(s + i, n - i, &c);
-                if (k == 0 || !is_sendable(c))
-                        return false;
-                i += k;
-        }
-        return true;
 }
 
 /* The length of the terminal sequence that starts with the ESC at s: CSI, or a string sequence (OSC, DCS, …) that ends on this line;
