@@ -358,7 +358,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata) {
         return 1;
 }
 
-/* What the next step needs, made while there is nothing else to do and not while that step waits for it. */
+/* What the next step needs, made while there is nothing else to do. */
 static int on_idle(sd_event_source *s, void *userdata) {
         ExecProcess *e = userdata;
 

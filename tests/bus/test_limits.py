@@ -168,7 +168,7 @@ phases:
 ''')
         run = self.daemon.start_run('dirty')
         run.wait_state('on-hold')
-        self.assertEqual([str(r[5]) for r in self.daemon.manager('ListRequests') if r[0] == run.id], ['bad \ufffd'])
+        self.assertEqual(self.messages(run), ['bad \ufffd'])
         run.activity('a', 'GetRequest')
         run.activity('a', 'Abort', 'a{sv}', {})
         self.assertEqual(run.wait_ended(), 'failed')
