@@ -10,10 +10,11 @@ static char mark_prefix[64], mark_a[80], mark_b[80];    /* of this process alone
 
 #define ALONE "echo"
 
-/* A main process in a session of its own, with children as the script says; all is there when so many lines were written. */
+/* A main process in a session of its own, with children as the script says; all is there when so many lines were written, and nothing else is
+ * when the process has waited for what the script began in the foreground and says so too. */
 static pid_t make_main_of(unsigned n_lines, const char *script, const char *mark) {
         char *env[] = { (char *) "PATH=/usr/bin:/bin", xasprintf("RUNBOOK_OUTPUT=%s", mark), NULL };
-        char *argv[] = { (char *) "sh", (char *) "-c", xasprintf("%s; exec sleep 1000", script), NULL };
+        char *argv[] = { (char *) "sh", (char *) "-c", xasprintf("%s; echo; exec sleep 1000", script), NULL };
         int ready[2];
         pid_t pid;
         char c;
@@ -28,7 +29,7 @@ static pid_t make_main_of(unsigned n_lines, const char *script, const char *mark
                 _exit(1);
         }
         (void) close(ready[1]);
-        while (n_lines-- > 0)
+        for (unsigned i = 0; i < n_lines + 1; i++)
                 assert_int_equal(read(ready[0], &c, 1), 1);
         (void) close(ready[0]);
         free(env[1]);
